@@ -1,0 +1,341 @@
+/// The shared truth of leases, slots, intents and the kill outbox: in memory or in Redis.
+///
+/// Each call is one atomic transition. Every write names an epoch or a creation token, and a stale one is refused.
+/// Times are durations relative to the store's own clock, so that no two clocks are ever compared. Every transition is
+/// idempotent: a caller that lost the reply may repeat the call once.
+public protocol LeaseStore: Sendable {
+    /// Where the truth lives right now.
+    var mode: StoreMode { get }
+
+    /// What the store holds for `key`: a lease, another's reservation, or nothing.
+    func lookup(_ key: LeaseKey) async throws(StoreError) -> StoreEntry?
+
+    /// Takes a slot, a new epoch and an intent for `key`, all or nothing (I2).
+    func reserve(_ request: ReservationRequest) async throws(StoreError) -> ReserveOutcome
+
+    /// Turns a reservation into a lease; the slot moves along.
+    ///
+    /// - Returns: `false` if the reservation was fenced meanwhile. The sandbox is then in the kill outbox, with the slot.
+    func commit(_ lease: LeaseRecord) async throws(StoreError) -> Bool
+
+    /// Gives up a reservation whose creation surely made nothing: slot and intent are gone.
+    func abandon(_ key: LeaseKey, token: CreationToken) async throws(StoreError)
+
+    /// Lets a reservation's key go, but keeps slot and intent until the outcome of the creation is known.
+    func detachIntent(_ key: LeaseKey, token: CreationToken) async throws(StoreError)
+
+    /// Ends whatever the key holds: a lease goes to the outbox, a reservation is fenced.
+    func release(_ key: LeaseKey, reason: KillReason) async throws(StoreError) -> ReleaseOutcome
+
+    /// Moves the lease to the outbox if it is still the one of `epoch` and, with `idleFor`, was not used for that long.
+    ///
+    /// - Returns: `nil` if the lease is another, or in use: nothing was done (I7, K1, K2).
+    func end(
+        _ key: LeaseKey,
+        epoch: Epoch,
+        idleFor: Duration?,
+        reason: KillReason
+    ) async throws(StoreError) -> KillTicket?
+
+    /// Removes a lease whose sandbox is confirmed absent, and frees its slot (I4).
+    ///
+    /// - Returns: Whether the lease was still there.
+    func forget(_ key: LeaseKey, epoch: Epoch) async throws(StoreError) -> Bool
+
+    /// Records a new remote expiry, never an earlier one than known.
+    func extend(_ key: LeaseKey, epoch: Epoch, remaining: Duration) async throws(StoreError) -> Bool
+
+    /// Records whether the sandbox is paused; a paused lease keeps its slot.
+    func setPaused(_ key: LeaseKey, epoch: Epoch, paused: Bool, remaining: Duration) async throws(StoreError) -> Bool
+
+    /// Records when leases were last used, in one go.
+    func touch(_ uses: [LeaseUse]) async throws(StoreError)
+
+    /// Leases that are due: idle for their idle timeout, past their remote expiry, or too old.
+    func dueLeases(limit: Int) async throws(StoreError) -> [DueLease]
+
+    /// Outbox entries whose next attempt is due; each is claimed for `claim`, so that replicas do not kill twice.
+    func dueKills(limit: Int, claim: Duration) async throws(StoreError) -> [KillTicket]
+
+    /// Puts a sandbox that is nobody's lease into the outbox.
+    func enqueueKill(_ ticket: KillTicket) async throws(StoreError)
+
+    /// The sandbox is confirmed gone: outbox entry and slot are freed.
+    ///
+    /// - Returns: Whether the entry was still there.
+    func confirmKilled(_ ticket: KillTicket) async throws(StoreError) -> Bool
+
+    /// The kill failed; the next attempt is due after `delay`.
+    func deferKill(_ ticket: KillTicket, by delay: Duration) async throws(StoreError)
+
+    /// Intents whose creation nobody works on any more, or whose owner is overdue.
+    func dueIntents(limit: Int, claim: Duration) async throws(StoreError) -> [Intent]
+
+    /// Whether the slot of this name is still taken: by a creation, a lease, or a sandbox not confirmed dead.
+    func isTaken(_ slot: CreationToken) async throws(StoreError) -> Bool
+
+    /// Closes an intent; with sandboxes found they go to the outbox, and the slot with the first of them.
+    func resolveIntent(_ intent: Intent, found: [SandboxID]) async throws(StoreError)
+
+    /// Leases in the order of their keys.
+    func list(user: String?, limit: Int, after cursor: String?) async throws(StoreError) -> LeasePage
+
+    /// What is held in all, for gauges and statistics.
+    func usage() -> StoreUsage
+}
+
+/// Why the store could not be asked.
+public struct StoreError: Error, Sendable, Hashable {
+    /// Words for a human, without secrets.
+    public var detail: String
+
+    /// Wraps the words.
+    public init(_ detail: String) { self.detail = detail }
+}
+
+/// The two limits.
+public struct SlotLimits: Sendable, Hashable {
+    /// Slots that one user may hold.
+    public var perUser: Int
+    /// Slots that all users together may hold.
+    public var total: Int
+
+    /// Bundles both.
+    public init(perUser: Int, total: Int) {
+        self.perUser = perUser
+        self.total = total
+    }
+}
+
+/// Asks for a slot, an epoch and an intent.
+public struct ReservationRequest: Sendable, Hashable {
+    /// For whom.
+    public var key: LeaseKey
+    /// Who asks: the replica's own name.
+    public var owner: String
+    /// The name of slot and intent.
+    public var token: CreationToken
+    /// What must not be exceeded.
+    public var limits: SlotLimits
+    /// After this without a commit the intent is due for resolving.
+    public var intentDeadline: Duration
+
+    /// Bundles the request.
+    public init(key: LeaseKey, owner: String, token: CreationToken, limits: SlotLimits, intentDeadline: Duration) {
+        self.key = key
+        self.owner = owner
+        self.token = token
+        self.limits = limits
+        self.intentDeadline = intentDeadline
+    }
+}
+
+/// What came of asking for a slot.
+public enum ReserveOutcome: Sendable, Hashable {
+    /// The key is ours to create for.
+    case reserved(Epoch)
+    /// Somebody was faster: here is the lease.
+    case leased(LeaseRecord)
+    /// Somebody is creating for the key.
+    case reservedElsewhere(ReservationRecord)
+    /// No slot is free.
+    case limited(LimitDenial)
+}
+
+/// What a store holds for a key.
+public enum StoreEntry: Sendable, Hashable {
+    /// A sandbox is leased.
+    case lease(LeaseRecord)
+    /// A sandbox is being created.
+    case reservation(ReservationRecord)
+}
+
+/// Somebody's reservation.
+public struct ReservationRecord: Sendable, Hashable {
+    /// Whose.
+    public var owner: String
+    /// The creation's name.
+    public var token: CreationToken
+    /// The lease generation it will become.
+    public var epoch: Epoch
+    /// How long it may still hold the key.
+    public var remaining: Duration
+
+    /// Bundles the record.
+    public init(owner: String, token: CreationToken, epoch: Epoch, remaining: Duration) {
+        self.owner = owner
+        self.token = token
+        self.epoch = epoch
+        self.remaining = remaining
+    }
+}
+
+/// A lease as stores keep it. Durations count from the moment the record was read or is written.
+public struct LeaseRecord: Sendable, Hashable {
+    /// Whose.
+    public var key: LeaseKey
+    /// Its generation.
+    public var epoch: Epoch
+    /// The creation that made its sandbox; names the slot.
+    public var token: CreationToken
+    /// How to reach the sandbox; `remainingLife` is the remote life.
+    public var sandbox: ProviderSandbox
+    /// When the sandbox was made.
+    public var createdAt: WallTime
+    /// How long ago that was.
+    public var age: Duration
+    /// How long ago it was last used.
+    public var idle: Duration
+    /// How long it may lie idle.
+    public var idleTimeout: Duration
+    /// Whether it is paused.
+    public var isPaused: Bool
+
+    /// Bundles the record.
+    public init(
+        key: LeaseKey,
+        epoch: Epoch,
+        token: CreationToken,
+        sandbox: ProviderSandbox,
+        createdAt: WallTime,
+        age: Duration,
+        idle: Duration,
+        idleTimeout: Duration,
+        isPaused: Bool = false
+    ) {
+        self.key = key
+        self.epoch = epoch
+        self.token = token
+        self.sandbox = sandbox
+        self.createdAt = createdAt
+        self.age = age
+        self.idle = idle
+        self.idleTimeout = idleTimeout
+        self.isPaused = isPaused
+    }
+}
+
+/// What releasing a key did.
+public enum ReleaseOutcome: Sendable, Hashable {
+    /// The key held nothing.
+    case nothing
+    /// The lease is gone, its sandbox is in the outbox.
+    case ended(KillTicket)
+    /// A creation is under way; what it makes will go to the outbox.
+    case fenced(CreationToken)
+    /// The lease was ended before, and its sandbox is still in the outbox.
+    case dying(CreationToken)
+}
+
+/// A sandbox that must die.
+public struct KillTicket: Sendable, Hashable {
+    /// Which.
+    public var sandbox: SandboxID
+    /// The slot that its death frees; `nil` if it holds none.
+    public var token: CreationToken?
+    /// Whose it was.
+    public var key: LeaseKey?
+    /// Why it must die.
+    public var reason: KillReason
+    /// Failed attempts so far.
+    public var attempts: Int
+
+    /// Bundles the ticket.
+    public init(sandbox: SandboxID, token: CreationToken?, key: LeaseKey?, reason: KillReason, attempts: Int = 0) {
+        self.sandbox = sandbox
+        self.token = token
+        self.key = key
+        self.reason = reason
+        self.attempts = attempts
+    }
+}
+
+/// A creation whose outcome is open.
+public struct Intent: Sendable, Hashable {
+    /// Its name; also that of its slot.
+    public var token: CreationToken
+    /// For whom.
+    public var key: LeaseKey
+    /// The generation it was to become.
+    public var epoch: Epoch
+    /// How long ago it was written.
+    public var age: Duration
+
+    /// Bundles the intent.
+    public init(token: CreationToken, key: LeaseKey, epoch: Epoch, age: Duration) {
+        self.token = token
+        self.key = key
+        self.epoch = epoch
+        self.age = age
+    }
+}
+
+/// One use of a lease.
+public struct LeaseUse: Sendable, Hashable {
+    /// Whose.
+    public var key: LeaseKey
+    /// Which generation.
+    public var epoch: Epoch
+    /// How long ago.
+    public var age: Duration
+
+    /// Bundles the use.
+    public init(key: LeaseKey, epoch: Epoch, age: Duration) {
+        self.key = key
+        self.epoch = epoch
+        self.age = age
+    }
+}
+
+/// A lease that is due, and why.
+public struct DueLease: Sendable, Hashable {
+    /// The lease.
+    public var record: LeaseRecord
+    /// `.idle` or `.expired`.
+    public var reason: KillReason
+
+    /// Bundles both.
+    public init(record: LeaseRecord, reason: KillReason) {
+        self.record = record
+        self.reason = reason
+    }
+}
+
+/// Some leases, and where to go on.
+public struct LeasePage: Sendable, Hashable {
+    /// The leases, by key.
+    public var leases: [LeaseRecord]
+    /// Opaque; `nil` on the last page.
+    public var cursor: String?
+
+    /// Bundles both.
+    public init(leases: [LeaseRecord], cursor: String?) {
+        self.leases = leases
+        self.cursor = cursor
+    }
+}
+
+/// What a store holds in all.
+public struct StoreUsage: Sendable, Hashable {
+    /// Slots taken by all users.
+    public var slots = 0
+    /// The most that one user holds.
+    public var largestUser = 0
+    /// Reservations that creations work on.
+    public var reservations = 0
+    /// Leases whose sandbox runs.
+    public var active = 0
+    /// Leases whose sandbox is paused.
+    public var paused = 0
+    /// Sandboxes in the kill outbox.
+    public var outbox = 0
+    /// Age of the oldest of them; zero when there is none.
+    public var oldestKill: Duration = .zero
+    /// Intents, open reservations included.
+    public var intents = 0
+    /// Age of the oldest of them; zero when there is none.
+    public var oldestIntent: Duration = .zero
+
+    /// Nothing held.
+    public init() {}
+}

@@ -1,0 +1,197 @@
+/// The leases that this process knows. A value: events and `now` go in, decisions come out.
+///
+/// Guarded by a mutex that the actor shares with the hot path, which answers for fresh leases without an actor hop.
+struct LeaseTable {
+    /// When a lease may be handed out without a question.
+    struct Policy: Sendable {
+        var freshWindow: Duration
+        var maxAge: Duration
+        /// Below this much remote life a lease is probed first.
+        var leastLife: Duration = .seconds(30)
+        /// In the last stretch of its age a lease is replaced rather than handed out.
+        var replacementStretch: Duration = .seconds(60)
+        /// In the last stretch of its age a lease is handed out with a warning.
+        var warningStretch: Duration = .seconds(600)
+    }
+
+    /// What the hot path may do with a key.
+    enum Freshness {
+        /// Hand it out; with `probeBehind`, somebody must probe it afterwards and report back.
+        case fresh(Lease, probeBehind: Bool)
+        /// Take the long way.
+        case stale
+    }
+
+    private var leases: [LeaseKey: Lease] = [:]
+    /// Keys used since the store was last told.
+    private var used: Set<LeaseKey> = []
+    let policy: Policy
+
+    init(policy: Policy) { self.policy = policy }
+
+    var count: Int { leases.count }
+    var all: [Lease] { Array(leases.values) }
+
+    subscript(key: LeaseKey) -> Lease? { leases[key] }
+
+    /// The hot path's question. Handing out counts as use.
+    mutating func handOutIfFresh(_ key: LeaseKey, now: MonotonicInstant) -> Freshness {
+        guard var lease = leases[key], isFresh(lease, now: now) else { return .stale }
+        lease.lastUsed = now
+        // By absolute age of the last probe, not of the last use: a busy client's sandbox is probed too (K4).
+        let probeBehind = !lease.isProbing && now - lease.lastProbe > policy.freshWindow
+        if probeBehind { lease.isProbing = true }
+        leases[key] = lease
+        used.insert(key)
+        return .fresh(lease, probeBehind: probeBehind)
+    }
+
+    private func isFresh(_ lease: Lease, now: MonotonicInstant) -> Bool {
+        !lease.isPaused && !lease.isSuspect
+            && now - lease.lastUsed <= policy.freshWindow
+            && lease.remoteExpiry - now >= policy.leastLife
+            && now - lease.created < policy.maxAge - policy.replacementStretch
+    }
+
+    /// Whether a lease should be replaced rather than handed out again.
+    func isTooOld(_ lease: Lease, now: MonotonicInstant) -> Bool {
+        now - lease.created >= policy.maxAge - policy.replacementStretch
+    }
+
+    /// Whether whoever gets the lease should be warned of its end.
+    func endsSoon(_ lease: Lease, now: MonotonicInstant) -> Bool {
+        now - lease.created >= policy.maxAge - policy.warningStretch
+    }
+
+    /// Puts a lease in; a newer one of the same key stays.
+    mutating func insert(_ lease: Lease) {
+        if let present = leases[lease.key], present.epoch > lease.epoch { return }
+        leases[lease.key] = lease
+    }
+
+    /// Takes a lease out, if it is still the one of `epoch`.
+    @discardableResult
+    mutating func remove(_ key: LeaseKey, epoch: Epoch) -> Lease? {
+        guard let lease = leases[key], lease.epoch == epoch else { return nil }
+        used.remove(key)
+        return leases.removeValue(forKey: key)
+    }
+
+    /// The lease was used.
+    ///
+    /// - Returns: The lease as it is now, or `nil` if it is no longer the one of `epoch`.
+    @discardableResult
+    mutating func recordUse(_ key: LeaseKey, epoch: Epoch, now: MonotonicInstant) -> Lease? {
+        update(key, epoch) { $0.lastUsed = now }
+    }
+
+    /// A command starts inside: the lease is in use until ``endUse(_:epoch:now:)``.
+    mutating func beginUse(_ key: LeaseKey, epoch: Epoch, now: MonotonicInstant) -> Bool {
+        update(key, epoch) {
+            $0.lastUsed = now
+            $0.activeUses += 1
+        } != nil
+    }
+
+    /// A command inside ended.
+    mutating func endUse(_ key: LeaseKey, epoch: Epoch, now: MonotonicInstant) {
+        update(key, epoch) {
+            $0.lastUsed = now
+            $0.activeUses -= 1
+        }
+    }
+
+    /// A probe ended; only success counts as use, and only when somebody asked.
+    mutating func recordProbe(
+        _ key: LeaseKey,
+        epoch: Epoch,
+        _ verdict: HealthVerdict,
+        now: MonotonicInstant
+    ) -> HealthDecision? {
+        var decision: HealthDecision?
+        update(key, epoch, countsAsUse: false) { lease in
+            lease.isProbing = false
+            decision = lease.health.record(verdict, now: now, runningSince: lease.runningSince)
+            if decision == .alive {
+                lease.lastProbe = now
+                lease.isSuspect = false
+            }
+        }
+        return decision
+    }
+
+    /// Somebody reported the sandbox ill.
+    mutating func suspect(_ key: LeaseKey, epoch: Epoch) {
+        update(key, epoch, countsAsUse: false) { $0.isSuspect = true }
+    }
+
+    /// The provider granted a later expiry; never an earlier one than known.
+    mutating func extend(_ key: LeaseKey, epoch: Epoch, expiry: MonotonicInstant) {
+        update(key, epoch, countsAsUse: false) { $0.remoteExpiry = max($0.remoteExpiry, expiry) }
+    }
+
+    /// The sandbox was paused.
+    mutating func pause(_ key: LeaseKey, epoch: Epoch, expiry: MonotonicInstant) {
+        update(key, epoch, countsAsUse: false) {
+            $0.isPaused = true
+            $0.remoteExpiry = expiry
+        }
+    }
+
+    /// The sandbox was attached to, and resumed if it was paused.
+    mutating func connected(
+        _ key: LeaseKey,
+        epoch: Epoch,
+        _ connected: ConnectedSandbox,
+        now: MonotonicInstant
+    ) -> Lease? {
+        update(key, epoch) { lease in
+            lease.isPaused = false
+            if connected.resumed { lease.runningSince = now }
+            lease.sandbox = connected.sandbox
+            lease.remoteExpiry = now + connected.sandbox.remainingLife
+            lease.lastUsed = now
+            lease.lastProbe = now
+        }
+    }
+
+    /// The uses since the last call, for the store.
+    mutating func drainUses(now: MonotonicInstant) -> [LeaseUse] {
+        defer { used.removeAll(keepingCapacity: true) }
+        return used.compactMap { key in
+            leases[key].map { LeaseUse(key: key, epoch: $0.epoch, age: $0.activeUses > 0 ? .zero : now - $0.lastUsed) }
+        }
+    }
+
+    /// Whether the lease lay idle for its whole timeout; `false` too if it is another one by now (I7).
+    func isIdle(_ key: LeaseKey, epoch: Epoch, now: MonotonicInstant) -> Bool {
+        guard let lease = leases[key], lease.epoch == epoch else { return false }
+        return lease.activeUses == 0 && now - lease.lastUsed >= lease.idleTimeout
+    }
+
+    /// Leases whose remaining life fell below their idle timeout and that were used since it was last moved.
+    func needingExtension(life: (Lease) -> Duration, now: MonotonicInstant) -> [Lease] {
+        leases.values.filter { lease in
+            guard !lease.isPaused, lease.remoteExpiry > now, lease.remoteExpiry - now < lease.idleTimeout else {
+                return false
+            }
+            let lastMoved = lease.remoteExpiry - life(lease)
+            let isUsed = lease.activeUses > 0 || lease.lastUsed > lastMoved
+            return isUsed && lease.remoteExpiry < lease.created + policy.maxAge
+        }
+    }
+
+    @discardableResult
+    private mutating func update(
+        _ key: LeaseKey,
+        _ epoch: Epoch,
+        countsAsUse: Bool = true,
+        _ change: (inout Lease) -> Void
+    ) -> Lease? {
+        guard var lease = leases[key], lease.epoch == epoch else { return nil }
+        change(&lease)
+        leases[key] = lease
+        if countsAsUse { used.insert(key) }
+        return lease
+    }
+}

@@ -1,0 +1,60 @@
+/// How the manager behaves. The defaults are those of the daemon.
+public struct ManagerConfiguration: Sendable {
+    /// Which fleet of managers a sandbox belongs to, in an account shared with others.
+    public var environment = "default"
+    /// This replica's name among those that share a store.
+    public var owner = "manager"
+    /// How many sandboxes there may be.
+    public var limits = SlotLimits(perUser: 2, total: 100)
+
+    /// What is booted when the caller names nothing.
+    public var template = "base"
+    /// How long a lease may lie idle.
+    public var idleTimeout: Duration = .seconds(500)
+    /// How much longer than the idle timeout a sandbox lives by itself (the dead-man's switch).
+    public var grace: Duration = .seconds(300)
+    /// How long a lease may live at all.
+    public var maxAge: Duration = .seconds(3600)
+    /// How long a paused sandbox is kept.
+    public var pausedMaxAge: Duration = .seconds(86400)
+
+    /// Time limit of one create; E2B's own is 70 s.
+    public var createTimeout: Duration = .seconds(75)
+    /// Attempts of a create after the first.
+    public var createRetries = 2
+    /// The first pause between attempts of a create; doubles, with full jitter.
+    public var createRetryDelay: Duration = .seconds(1)
+    /// Time limit of connect, info, list and extend.
+    public var connectTimeout: Duration = .seconds(5)
+    /// Time limit of one kill.
+    public var killTimeout: Duration = .seconds(15)
+    /// Time limit of one probe.
+    public var healthTimeout: Duration = .seconds(5)
+    /// How long after its last use a lease is handed out without a probe.
+    public var freshWindow: Duration = .seconds(30)
+
+    /// Time limit of a request as a whole.
+    public var requestDeadline: Duration = .seconds(90)
+    /// How many callers may wait for user locks at once.
+    public var maxWaiters = 4096
+    /// How long a release waits for the kill before it answers that it goes on.
+    public var releaseWait: Duration = .seconds(5)
+
+    /// Pause between rounds of the reaper.
+    public var reaperInterval: Duration = .seconds(30)
+    /// Pause between rounds of the outbox worker.
+    public var outboxInterval: Duration = .seconds(1)
+    /// Pause between rounds of the extender.
+    public var extenderInterval: Duration = .seconds(10)
+
+    /// How long shutdown waits for work under way.
+    public var shutdownTimeout: Duration = .seconds(25)
+    /// Whether shutdown kills the sandboxes; implied where they cannot outlive the process.
+    public var shutdownKillsSandboxes = false
+
+    /// Faults that a drill switched on.
+    public var faults: Set<Fault> = []
+
+    /// The defaults.
+    public init() {}
+}

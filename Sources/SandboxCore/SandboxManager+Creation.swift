@@ -1,0 +1,237 @@
+internal import Logging
+
+// Making a sandbox: reserve, create, commit. No slot, no create; no intent, no create; no epoch, no lease.
+
+extension SandboxManager {
+    /// How often a create of unknown outcome is looked up before it is left to the outbox worker.
+    private static let lookupPauses: [Duration] = [.zero, .milliseconds(250), .seconds(1)]
+    /// How much longer than a create an intent is kept before "not found" is believed.
+    static let intentGrace: Duration = .seconds(30)
+
+    private struct Reservation {
+        var token: CreationToken
+        var epoch: Epoch
+    }
+
+    private enum Attempt {
+        case made(ProviderSandbox)
+        /// Surely nothing was made.
+        case failed(ProviderError)
+        /// Something may have been made and was not found; its intent stays.
+        case lost(ProviderError)
+    }
+
+    func grantFromCreation(
+        _ key: LeaseKey,
+        _ options: AcquireOptions,
+        _ ticket: UserLockTable.Ticket
+    ) async throws(ManagerError) -> Grant {
+        try await measured(.create) { () async throws(ManagerError) in
+            let deadline = runtime.time.now() + configuration.requestDeadline
+            var schedule = RetrySchedule(
+                retries: configuration.createRetries,
+                baseDelay: configuration.createRetryDelay,
+                deadline: deadline
+            )
+            var reservation: Reservation?
+            while true {
+                let held: Reservation
+                if let reservation {
+                    held = reservation
+                } else {
+                    switch try await reserve(key, until: deadline) {
+                    case .ours(let fresh): held = fresh
+                    case .leased(let record):
+                        if let grant = try await reconnect(record, ticket) { return grant }
+                        continue
+                    }
+                }
+                let failure: ProviderError
+                switch await attempt(key, options, held, until: deadline) {
+                case .made(let sandbox):
+                    return try await commit(sandbox, key, options, held, ticket)
+                case .failed(let error):
+                    failure = error
+                    reservation = held
+                case .lost(let error):
+                    // Its slot stays taken until its fate is known; another attempt needs another slot (I2).
+                    try await asked { () async throws(StoreError) in
+                        try await store.detachIntent(key, token: held.token)
+                    }
+                    note(key, "create of unknown outcome: \(held.token)")
+                    failure = error
+                    reservation = nil
+                }
+                let isWanted = !locks.isFenced(key, ticket) && !isDraining
+                let step = schedule.next(
+                    isRetryable: failure.isRetryable && isWanted,
+                    wish: failure.retryAfter,
+                    now: runtime.time.now(),
+                    fraction: runtime.random.nextFraction()
+                )
+                guard case .retry(let pause) = step else {
+                    if schedule.hasRetried, failure.isRetryable { observer.retriesExhausted(.create) }
+                    if let reservation { try await abandon(key, reservation) }
+                    throw isWanted ? .provider(failure) : .staleEpoch
+                }
+                observer.retried(.create, because: failure.retryReason ?? .reset)
+                await runtime.time.sleep(for: pause)
+            }
+        }
+    }
+
+    // MARK: Reserve
+
+    private enum Reserved {
+        case ours(Reservation)
+        case leased(LeaseRecord)
+    }
+
+    private func reserve(_ key: LeaseKey, until deadline: MonotonicInstant) async throws(ManagerError) -> Reserved {
+        try await phase(.reserve) { () async throws(ManagerError) in
+            let token = CreationToken(from: runtime.random)
+            let request = ReservationRequest(
+                key: key,
+                owner: configuration.owner,
+                token: token,
+                limits: configuration.limits,
+                intentDeadline: configuration.requestDeadline + configuration.createTimeout + Self.intentGrace
+            )
+            let giveUp = min(deadline, runtime.time.now() + configuration.releaseWait)
+            var pause: Duration = .milliseconds(20)
+            while true {
+                let outcome = try await asked { () async throws(StoreError) in try await store.reserve(request) }
+                let refusal: ManagerError
+                switch outcome {
+                case .reserved(let epoch):
+                    note(key, "reserved, epoch \(epoch)")
+                    return .ours(Reservation(token: token, epoch: epoch))
+                case .leased(let record):
+                    return .leased(record)
+                case .reservedElsewhere:
+                    refusal = .creationInProgress(retryAfter: .seconds(1))
+                case .limited(let denial) where denial.isOnlyReleasing:
+                    refusal = .releasing(retryAfter: denial.retryAfter)
+                case .limited(let denial):
+                    observer.limitRejected(denial.scope)
+                    counters.rejected.increment()
+                    throw .limited(denial)
+                }
+                let patience = if case .releasing = refusal { giveUp } else { deadline }
+                guard runtime.time.now() + pause < patience else { throw refusal }
+                await runtime.time.sleep(for: pause)
+                pause = min(pause * 2, .milliseconds(250))
+            }
+        }
+    }
+
+    private func abandon(_ key: LeaseKey, _ reservation: Reservation) async throws(ManagerError) {
+        try await asked { () async throws(StoreError) in try await store.abandon(key, token: reservation.token) }
+    }
+
+    // MARK: Create
+
+    private func attempt(
+        _ key: LeaseKey,
+        _ options: AcquireOptions,
+        _ reservation: Reservation,
+        until deadline: MonotonicInstant
+    ) async -> Attempt {
+        let order = CreateRequest(
+            template: options.template ?? configuration.template,
+            metadata: options.metadata,
+            environment: options.environment,
+            life: min(idleTimeout(options) + configuration.grace, configuration.maxAge),
+            labels: SandboxLabels(
+                key: key,
+                token: reservation.token,
+                environment: configuration.environment,
+                epoch: reservation.epoch
+            )
+        )
+        let limit = min(configuration.createTimeout, deadline - runtime.time.now())
+        let made = await phase(.create) {
+            await Result.catching { () async throws(ProviderError) in
+                try await provider.create(order, timeout: limit)
+            }
+        }
+        switch made {
+        case .success(let sandbox):
+            created(key, sandbox)
+            return .made(sandbox)
+        case .failure(let error) where error.effect == .none:
+            note(key, "create failed: \(error.detail)")
+            return .failed(error)
+        case .failure(let error):
+            guard let sandbox = await find(reservation.token) else { return .lost(error) }
+            created(key, sandbox)
+            observer.ambiguityResolved(.adopted)
+            note(key, "adopted after a lost reply: \(sandbox.id)")
+            return .made(sandbox)
+        }
+    }
+
+    /// Looks a creation up by its token, a few times, as a sandbox may show up late.
+    private func find(_ token: CreationToken) async -> ProviderSandbox? {
+        for pause in Self.lookupPauses {
+            await runtime.time.sleep(for: pause)
+            let listed = await Result.catching { () async throws(ProviderError) in
+                try await provider.list(.token(token, environment: configuration.environment))
+            }
+            guard let id = (try? listed.get())?.first?.sandbox.id else { continue }
+            // A listing has no access tokens; without them nobody can use the sandbox.
+            let info = await Result.catching { () async throws(ProviderError) in try await provider.info(id) }
+            if let sandbox = (try? info.get())??.sandbox { return sandbox }
+        }
+        return nil
+    }
+
+    private func created(_ key: LeaseKey, _ sandbox: ProviderSandbox) {
+        observer.sandboxCreated(for: .acquire)
+        counters.created.increment()
+        note(key, "created: \(sandbox.id)")
+    }
+
+    // MARK: Commit
+
+    private func commit(
+        _ sandbox: ProviderSandbox,
+        _ key: LeaseKey,
+        _ options: AcquireOptions,
+        _ reservation: Reservation,
+        _ ticket: UserLockTable.Ticket
+    ) async throws(ManagerError) -> Grant {
+        let record = LeaseRecord(
+            key: key,
+            epoch: reservation.epoch,
+            token: reservation.token,
+            sandbox: sandbox,
+            createdAt: runtime.time.wallNow(),
+            age: .zero,
+            idle: .zero,
+            idleTimeout: idleTimeout(options)
+        )
+        let lease = Lease(record, now: runtime.time.now())
+        let isLeased = try await phase(.commit) { () async throws(ManagerError) in
+            try await asked { () async throws(StoreError) in try await store.commit(record) }
+        }
+        guard isLeased else {
+            // A release came in between: the late sandbox is already in the outbox, with its slot (O7).
+            let fenced = KillTicket(sandbox: sandbox.id, token: reservation.token, key: key, reason: .fenced)
+            ended(fenced, .fenced, created: lease.created)
+            throw .staleEpoch
+        }
+        try admit(lease, ticket)
+        log.info("created a sandbox", metadata: ["key": "\(key)", "sandbox": "\(sandbox.id)"])
+        return grant(lease, .created)
+    }
+
+    private func idleTimeout(_ options: AcquireOptions) -> Duration {
+        options.idleTimeout ?? configuration.idleTimeout
+    }
+}
+
+extension LimitDenial {
+    /// Whether the user would be let in, were their own dying sandboxes gone.
+    var isOnlyReleasing: Bool { releasing > 0 && inUse - releasing < limit }
+}

@@ -1,0 +1,211 @@
+internal import Logging
+internal import Synchronization
+
+// The flight of an acquire: memory, then store, then creation. It holds the key's user lock all the way.
+
+extension SandboxManager {
+    func fly(
+        _ key: LeaseKey,
+        _ options: AcquireOptions,
+        _ ticket: UserLockTable.Ticket
+    ) async throws(ManagerError) -> Grant {
+        if let grant = try await grantFromMemory(key) { return grant }
+        if let grant = try await grantFromStore(key, ticket) { return grant }
+        return try await grantFromCreation(key, options, ticket)
+    }
+
+    // MARK: Memory
+
+    /// The lease that this process knows, probed unless it is fresh; `nil` when there is none any more.
+    func grantFromMemory(_ key: LeaseKey) async throws(ManagerError) -> Grant? {
+        let now = runtime.time.now()
+        let (freshness, known, isTooOld) = table.withLock { table in
+            let freshness = table.handOutIfFresh(key, now: now)
+            let lease = table[key]
+            return (freshness, lease, lease.map { table.isTooOld($0, now: now) } ?? false)
+        }
+        countMemory(hit: known != nil)
+        if case .fresh(let lease, let probeBehind) = freshness {
+            if probeBehind { runtime.spawner.spawn("probe behind") { await self.probeBehind(lease) } }
+            return grant(lease, .memory)
+        }
+        guard let lease = known else { return nil }
+        if isTooOld || lease.remoteExpiry <= now {
+            try await end(lease, .expired)
+            return nil
+        }
+        if lease.isPaused { return grant(try await connect(lease), .verified) }
+        return try await verify(lease).map { grant($0, .verified) }
+    }
+
+    /// Probes a lease in the foreground; `nil` when it is gone or was given up.
+    func verify(_ lease: Lease) async throws(ManagerError) -> Lease? {
+        let verdict = await phase(.healthCheck) { await provider.health(lease.sandbox) }
+        switch await decide(lease, verdict) {
+        case .alive:
+            let now = runtime.time.now()
+            // After the wait the lease may be another's business: then nobody is handed this one.
+            return table.withLock { $0.recordUse(lease.key, epoch: lease.epoch, now: now) }
+        case nil:
+            return nil
+        case .gone:
+            try await forget(lease)
+            return nil
+        case .resume:
+            return try await connect(lease)
+        case .replace:
+            try await end(lease, .unhealthy)
+            return nil
+        case .keep(let error), .doubt(let error):
+            throw error
+        }
+    }
+
+    /// Attaches to a paused sandbox with an explicit life (T7).
+    func connect(_ lease: Lease) async throws(ManagerError) -> Lease {
+        let life = life(of: lease)
+        let outcome = await phase(.connect) {
+            await Result.catching { () async throws(ProviderError) in
+                try await provider.connect(lease.sandbox.id, life: life)
+            }
+        }
+        switch outcome {
+        case .success(var connected):
+            connected.sandbox.envdAccessToken = connected.sandbox.envdAccessToken ?? lease.sandbox.envdAccessToken
+            connected.sandbox.trafficAccessToken =
+                connected.sandbox.trafficAccessToken ?? lease.sandbox.trafficAccessToken
+            let now = runtime.time.now()
+            let remaining = connected.sandbox.remainingLife
+            let isRecorded = try await asked { () async throws(StoreError) in
+                try await store.setPaused(lease.key, epoch: lease.epoch, paused: false, remaining: remaining)
+            }
+            let current = table.withLock { $0.connected(lease.key, epoch: lease.epoch, connected, now: now) }
+            guard isRecorded, let current else { throw .staleEpoch }
+            note(lease.key, connected.resumed ? "resumed" : "connected")
+            return current
+        case .failure(let error) where error.kind == .gone:
+            try await forget(lease)
+            throw .gone
+        case .failure(let error):
+            throw .provider(error)
+        }
+    }
+
+    // MARK: Store
+
+    /// A lease that was made elsewhere or before: checked at the provider, owner included, before it is handed out.
+    func grantFromStore(_ key: LeaseKey, _ ticket: UserLockTable.Ticket) async throws(ManagerError) -> Grant? {
+        let entry = try await phase(.storeLookup) { () async throws(ManagerError) in
+            try await asked { () async throws(StoreError) in try await store.lookup(key) }
+        }
+        guard case .lease(let record) = entry else { return nil }
+        return try await reconnect(record, ticket)
+    }
+
+    func reconnect(_ record: LeaseRecord, _ ticket: UserLockTable.Ticket) async throws(ManagerError) -> Grant? {
+        let found = await Result.catching { () async throws(ProviderError) in
+            try await provider.info(record.sandbox.id)
+        }
+        var lease = Lease(record, now: runtime.time.now())
+        switch found {
+        case .failure(let error):
+            throw .provider(error)
+        case .success(nil):
+            try await forget(lease)
+            return nil
+        case .success(let info?):
+            guard isOwned(info, by: record.key) else {
+                observer.ownershipMismatched()
+                log.error("a stored sandbox carries another owner's labels", metadata: ["key": "\(record.key)"])
+                note(record.key, "owner mismatch: the sandbox is not touched")
+                _ = try await asked { () async throws(StoreError) in
+                    try await store.forget(record.key, epoch: record.epoch)
+                }
+                return nil
+            }
+            lease.isPaused = info.state == .paused
+            if !lease.isPaused { lease.remoteExpiry = runtime.time.now() + info.sandbox.remainingLife }
+            lease.sandbox.envdAccessToken = info.sandbox.envdAccessToken ?? lease.sandbox.envdAccessToken
+        }
+        try admit(lease, ticket)
+        let verified = lease.isPaused ? try await connect(lease) : try await verify(lease)
+        return verified.map { grant($0, .reconnected) }
+    }
+
+    /// Whether the labels name the key; a sandbox without our labels is believed to be what the store says (I5).
+    private func isOwned(_ info: SandboxInfo, by key: LeaseKey) -> Bool {
+        if let labels = info.labels { return labels.key == key }
+        let user = info.metadata["user_id"] ?? key.user
+        let project = info.metadata["project_id"] ?? key.project
+        return user == key.user && project == key.project
+    }
+
+    /// Puts a lease into the table unless the flight was fenced: a release that ran meanwhile has the last word.
+    func admit(_ lease: Lease, _ ticket: UserLockTable.Ticket) throws(ManagerError) {
+        table.withLock { $0.insert(lease) }
+        // Insert, then look: whoever fences does it before removing, so one of the two sees the other.
+        guard !locks.isFenced(lease.key, ticket) else {
+            table.withLock { _ = $0.remove(lease.key, epoch: lease.epoch) }
+            throw .staleEpoch
+        }
+    }
+
+    // MARK: Endings
+
+    /// The sandbox is confirmed absent: lease and slot are gone (I4).
+    func forget(_ lease: Lease) async throws(ManagerError) {
+        table.withLock { _ = $0.remove(lease.key, epoch: lease.epoch) }
+        let wasThere = try await asked { () async throws(StoreError) in
+            try await store.forget(lease.key, epoch: lease.epoch)
+        }
+        guard wasThere else { return }
+        note(lease.key, "gone: \(lease.sandbox.id)")
+        observer.leaseEnded(.gone, after: runtime.time.now() - lease.created)
+    }
+
+    /// The lease ends and its sandbox goes to the outbox.
+    func end(_ lease: Lease, _ reason: KillReason) async throws(ManagerError) {
+        table.withLock { _ = $0.remove(lease.key, epoch: lease.epoch) }
+        let ticket = try await asked { () async throws(StoreError) in
+            try await store.end(lease.key, epoch: lease.epoch, idleFor: nil, reason: reason)
+        }
+        guard let ticket else { return }
+        ended(ticket, reason, created: lease.created)
+    }
+
+    /// Books the end of a lease and starts the kill.
+    func ended(_ ticket: KillTicket, _ reason: KillReason, created: MonotonicInstant) {
+        observer.leaseEnded(reason.leaseEnd, after: runtime.time.now() - created)
+        if let key = ticket.key { note(key, "ended (\(reason.rawValue)): \(ticket.sandbox)") }
+        runtime.spawner.spawn("kill") { _ = await self.kill(ticket) }
+    }
+
+    /// How long the sandbox of a lease may live by itself, counted from now: never past the lease's greatest age.
+    func life(of lease: Lease) -> Duration {
+        let rest = lease.created + configuration.maxAge - runtime.time.now()
+        return max(.seconds(1), min(lease.idleTimeout + configuration.grace, rest))
+    }
+
+    /// Asks the store; its failure becomes the manager's.
+    func asked<Value>(_ question: () async throws(StoreError) -> Value) async throws(ManagerError) -> Value {
+        do throws(StoreError) {
+            return try await question()
+        } catch {
+            throw .storeUnavailable(error.detail)
+        }
+    }
+}
+
+extension KillReason {
+    /// The reason as the end of a lease.
+    var leaseEnd: LeaseEndReason {
+        switch self {
+        case .released: .released
+        case .idle: .idle
+        case .expired, .warmExpired: .expired
+        case .orphan, .fenced: .fenced
+        case .unhealthy: .unhealthy
+        case .shutdown: .shutdown
+        }
+    }
+}

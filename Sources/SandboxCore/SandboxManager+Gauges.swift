@@ -1,0 +1,63 @@
+internal import Synchronization
+
+extension SandboxManager {
+    /// Every size and age right now. Takes short mutexes only, never a turn of the actor (I11).
+    public nonisolated func gauges() -> ManagerGauges {
+        var gauges = ManagerGauges(limits: configuration.limits, storeMode: store.mode)
+        let usage = store.usage()
+        gauges.usage = usage
+        gauges.leasesCreating = usage.reservations
+        gauges.leasesActive = usage.active
+        gauges.leasesPaused = usage.paused
+        gauges.leasesReleasing = usage.outbox
+        gauges.userLocks = locks.gauges()
+        gauges.loopIntervals = Self.loops(of: configuration)
+        gauges.collections = collections(gauges)
+        return gauges
+    }
+
+    private nonisolated func collections(_ gauges: ManagerGauges) -> [CollectionGauges] {
+        let usage = gauges.usage
+        let total = configuration.limits.total
+        let creationLife = configuration.requestDeadline + configuration.createTimeout + Self.intentGrace
+        let leases = usage.reservations + usage.active + usage.paused + usage.outbox
+        return [
+            CollectionGauges(
+                name: .userLocks,
+                entries: gauges.userLocks.held + gauges.userLocks.idle,
+                // Each entry has a holder: a caller, a flight that outlived one, or a loop.
+                limit: configuration.maxWaiters + total,
+                oldestIdle: gauges.userLocks.oldestIdle,
+                idleLimit: .zero
+            ),
+            CollectionGauges(
+                name: .leases,
+                entries: leases,
+                limit: max(total, leases),
+                oldestIdle: .zero,
+                idleLimit: configuration.maxAge
+            ),
+            CollectionGauges(
+                name: .intents,
+                entries: usage.intents,
+                limit: max(total, usage.intents),
+                oldestIdle: usage.oldestIntent,
+                idleLimit: creationLife
+            ),
+            CollectionGauges(
+                name: .killOutbox,
+                entries: usage.outbox,
+                limit: max(total, usage.outbox),
+                oldestIdle: usage.oldestKill,
+                idleLimit: .seconds(600)
+            ),
+            CollectionGauges(
+                name: .flightRecorder,
+                entries: recorder.withLock { $0.count },
+                limit: FlightRecorder.keyLimit,
+                oldestIdle: .zero,
+                idleLimit: configuration.maxAge
+            ),
+        ]
+    }
+}

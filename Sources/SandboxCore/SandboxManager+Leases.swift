@@ -1,0 +1,238 @@
+internal import Synchronization
+
+// What can be asked of and done with a lease once there is one.
+
+/// A lease as it is described to callers.
+public struct LeaseDescription: Sendable, Hashable {
+    /// The lease as the store keeps it.
+    public var record: LeaseRecord
+    /// When it was last used.
+    public var lastUsedAt: WallTime
+    /// When its sandbox ends unless it is used.
+    public var expiresAt: WallTime
+}
+
+/// Everything known about a key, for whoever asks why.
+public struct KeyExplanation: Sendable, Hashable {
+    /// One thing that happened.
+    public struct Event: Sendable, Hashable {
+        /// When.
+        public var at: WallTime
+        /// What; constant words and ids.
+        public var text: String
+    }
+
+    /// Whether somebody works on the key right now.
+    public var isLocked: Bool
+    /// Whether this process hands the lease out from memory.
+    public var isInMemory: Bool
+    /// The lease, if there is one.
+    public var lease: LeaseDescription?
+    /// The creation under way, if there is one.
+    public var reservation: ReservationRecord?
+    /// The last events, oldest first.
+    public var events: [Event]
+}
+
+extension SandboxManager {
+    /// Describes the lease of `key`; changes nothing at the provider.
+    ///
+    /// - Throws: `.notFound` without a lease.
+    public func describe(_ key: LeaseKey) async throws(ManagerError) -> LeaseDescription {
+        try await measured(.describe) { () async throws(ManagerError) in
+            guard let found = try await description(of: key) else { throw .notFound }
+            return found
+        }
+    }
+
+    /// Counts as use, and moves the remote expiry to the lease's full life.
+    ///
+    /// - Throws: `.notFound` without a lease; provider errors leave the lease as it was.
+    public func keepalive(_ key: LeaseKey) async throws(ManagerError) -> LeaseDescription {
+        try await measured(.keepalive) { () async throws(ManagerError) in
+            try refuseWhenDraining()
+            return try await exclusively(key) { () async throws(ManagerError) in
+                guard let lease = try await known(key) else { throw .notFound }
+                let now = runtime.time.now()
+                table.withLock { _ = $0.recordUse(key, epoch: lease.epoch, now: now) }
+                if !lease.isPaused, try await extend(lease) == .gone { throw .gone }
+                guard let found = try await description(of: key) else { throw .notFound }
+                return found
+            }
+        }
+    }
+
+    /// Stops the sandbox and keeps its state and its slot.
+    ///
+    /// - Throws: `.notFound` without a lease, `.unsupported` where the provider cannot pause.
+    public func pause(_ key: LeaseKey) async throws(ManagerError) -> LeaseDescription {
+        try await measured(.pause) { () async throws(ManagerError) in
+            try refuseWhenDraining()
+            guard provider.provider.capabilities.canPause else {
+                throw .unsupported("the \(providerName) provider cannot pause sandboxes")
+            }
+            return try await exclusively(key) { () async throws(ManagerError) in
+                guard let lease = try await known(key) else { throw .notFound }
+                do throws(ProviderError) {
+                    try await provider.pause(lease.sandbox.id)
+                } catch {
+                    guard error.kind != .gone else {
+                        try await forget(lease)
+                        throw .gone
+                    }
+                    throw .provider(error)
+                }
+                let life = configuration.pausedMaxAge
+                let now = runtime.time.now()
+                table.withLock { $0.pause(key, epoch: lease.epoch, expiry: now + life) }
+                let isRecorded = try await asked { () async throws(StoreError) in
+                    try await store.setPaused(key, epoch: lease.epoch, paused: true, remaining: life)
+                }
+                guard isRecorded, let found = try await description(of: key) else { throw .staleEpoch }
+                note(key, "paused")
+                return found
+            }
+        }
+    }
+
+    /// Runs a command in the sandbox of `key`. Holds no user lock; the lease is in use until the command ends.
+    ///
+    /// - Throws: `.notFound` without a lease, `.gone` when the sandbox ended.
+    public func exec(_ key: LeaseKey, _ request: ExecRequest) async throws(ManagerError) -> ExecResult {
+        try await measured(.exec) { () async throws(ManagerError) in
+            try refuseWhenDraining()
+            guard let lease = try await known(key) else { throw .notFound }
+            let started = runtime.time.now()
+            guard table.withLock({ $0.beginUse(key, epoch: lease.epoch, now: started) }) else { throw .notFound }
+            defer {
+                let now = runtime.time.now()
+                table.withLock { $0.endUse(key, epoch: lease.epoch, now: now) }
+            }
+            do throws(ProviderError) {
+                return try await provider.exec(lease.sandbox, request)
+            } catch {
+                // The next acquire probes first; the word of one failed command is not enough to end a lease.
+                if error.kind == .gone { table.withLock { $0.suspect(key, epoch: lease.epoch) } }
+                if error.kind == .cancelled { throw .cancelled }
+                throw .provider(error)
+            }
+        }
+    }
+
+    /// Leases in the order of their keys.
+    ///
+    /// - Parameters:
+    ///   - user: Only this user's, if given.
+    ///   - limit: 1 to 1,000.
+    ///   - cursor: Where the last page ended.
+    public func list(
+        user: String?,
+        limit: Int,
+        after cursor: String?
+    ) async throws(ManagerError) -> (leases: [LeaseDescription], cursor: String?) {
+        try await measured(.list) { () async throws(ManagerError) in
+            guard (1...1000).contains(limit) else { throw .invalidArgument("limit must be between 1 and 1000") }
+            let page = try await asked { () async throws(StoreError) in
+                try await store.list(user: user, limit: limit, after: cursor)
+            }
+            return (page.leases.map { described($0) }, page.cursor)
+        }
+    }
+
+    /// Totals since the start, and sizes now.
+    public func stats() async throws(ManagerError) -> (totals: ManagerStatistics, gauges: ManagerGauges) {
+        try await measured(.stats) { () async throws(ManagerError) in (counters.current, gauges()) }
+    }
+
+    /// Why a key is in its state.
+    public func explain(_ key: LeaseKey) async throws(ManagerError) -> KeyExplanation {
+        try await measured(.explain) { () async throws(ManagerError) in
+            let entry = try await asked { () async throws(StoreError) in try await store.lookup(key) }
+            let events = recorder.withLock { $0.events(of: key) }
+            var explanation = KeyExplanation(
+                isLocked: locks.isHeld(key),
+                isInMemory: table.withLock { $0[key] != nil },
+                events: events.map { KeyExplanation.Event(at: $0.at, text: $0.text) }
+            )
+            switch entry {
+            case .lease(let record): explanation.lease = described(record)
+            case .reservation(let record): explanation.reservation = record
+            case nil: break
+            }
+            return explanation
+        }
+    }
+
+    // MARK: Shared pieces
+
+    /// What an extension came to.
+    enum Extension {
+        case moved, gone, stale
+    }
+
+    /// Moves the remote expiry to the lease's full life; the store learns of it only after the provider said yes.
+    func extend(_ lease: Lease) async throws(ManagerError) -> Extension {
+        let life = life(of: lease)
+        let granted: Duration
+        do throws(ProviderError) {
+            granted = try await provider.extend(lease.sandbox.id, life: life)
+        } catch {
+            guard error.kind == .gone else { throw .provider(error) }
+            // "Not running" is no proof of death: the next acquire asks.
+            table.withLock { $0.suspect(lease.key, epoch: lease.epoch) }
+            return .gone
+        }
+        let now = runtime.time.now()
+        table.withLock { $0.extend(lease.key, epoch: lease.epoch, expiry: now + granted) }
+        let isRecorded = try await asked { () async throws(StoreError) in
+            try await store.extend(lease.key, epoch: lease.epoch, remaining: granted)
+        }
+        return isRecorded ? .moved : .stale
+    }
+
+    /// The lease in memory, or the one in the store, which is then put into memory.
+    func known(_ key: LeaseKey) async throws(ManagerError) -> Lease? {
+        if let lease = table.withLock({ $0[key] }) { return lease }
+        guard case .lease(let record) = try await asked({ () async throws(StoreError) in try await store.lookup(key) })
+        else { return nil }
+        var lease = Lease(record, now: runtime.time.now())
+        // Found, but not seen to live: the next acquire probes it.
+        lease.isSuspect = true
+        table.withLock { $0.insert(lease) }
+        return lease
+    }
+
+    /// Runs `body` while nobody else works on `key`.
+    func exclusively<Value>(
+        _ key: LeaseKey,
+        _ body: () async throws(ManagerError) -> Value
+    ) async throws(ManagerError) -> Value {
+        let deadline = runtime.time.now() + configuration.requestDeadline
+        guard case .granted(let ticket) = try await locks.enter(key, .exclusive, until: deadline) else {
+            throw .internal("an exclusive caller was given a shared outcome")
+        }
+        defer { locks.finish(key, ticket) }
+        return try await body()
+    }
+
+    private func description(of key: LeaseKey) async throws(ManagerError) -> LeaseDescription? {
+        guard case .lease(let record) = try await asked({ () async throws(StoreError) in try await store.lookup(key) })
+        else { return nil }
+        return described(record)
+    }
+
+    /// Memory knows the last use better than the store, which is told in batches.
+    private func described(_ record: LeaseRecord) -> LeaseDescription {
+        var record = record
+        let now = runtime.time.now()
+        let wallNow = runtime.time.wallNow()
+        if let lease = table.withLock({ $0[record.key] }), lease.epoch == record.epoch {
+            record = lease.record(now: now)
+        }
+        return LeaseDescription(
+            record: record,
+            lastUsedAt: wallNow - record.idle,
+            expiresAt: wallNow + record.sandbox.remainingLife
+        )
+    }
+}

@@ -1,0 +1,212 @@
+internal import Logging
+internal import Synchronization
+
+// The background loops. Each round bounds its own waits; none holds anything but one key's lock across a call.
+
+extension SandboxManager {
+    /// The most that one round of a loop takes on.
+    private static let batch = 256
+    /// How many kills and lookups run at once.
+    private static let width = 16
+
+    /// Runs all loops until the task is cancelled.
+    public func run() async {
+        await withTaskGroup(of: Void.self) { group in
+            for (loop, interval) in Self.loops(of: configuration) {
+                group.addTask { await self.turn(loop, every: interval) }
+            }
+        }
+    }
+
+    /// The loops that run, and how often.
+    static func loops(of configuration: ManagerConfiguration) -> [LoopName: Duration] {
+        [
+            .reaper: configuration.reaperInterval,
+            .outbox: configuration.outboxInterval,
+            .extender: configuration.extenderInterval,
+        ]
+    }
+
+    private func turn(_ loop: LoopName, every interval: Duration) async {
+        while !Task.isCancelled {
+            await runtime.time.sleep(for: interval)
+            guard !Task.isCancelled else { return }
+            await round(loop)
+        }
+    }
+
+    /// One round of a loop, counted. Public so that tests and drills can turn the crank.
+    @discardableResult
+    public func round(_ loop: LoopName) async -> LoopResult {
+        let start = runtime.time.now()
+        let result: LoopResult
+        do throws(ManagerError) {
+            let tally =
+                switch loop {
+                case .reaper: try await reap()
+                case .outbox: try await workOutbox()
+                case .extender: try await extendUsed()
+                case .reconciler, .poolFiller: Tally()
+                }
+            observer.loopItems(loop, .scanned, count: tally.scanned)
+            observer.loopItems(loop, .acted, count: tally.acted)
+            observer.loopItems(loop, .failed, count: tally.failed)
+            result = tally.failed == 0 ? .ok : .partial
+        } catch {
+            log.error(
+                "a loop's round failed",
+                metadata: ["loop": "\(loop.rawValue)", "reason": "\(error.reason.rawValue)"]
+            )
+            result = .failed
+        }
+        observer.loopRan(loop, result, took: runtime.time.now() - start, at: runtime.time.wallNow())
+        return result
+    }
+
+    private struct Tally {
+        var scanned = 0
+        var acted = 0
+        var failed = 0
+    }
+
+    // MARK: Reaper
+
+    /// Ends leases that are idle or past their expiry. Decides under the key's lock, by epoch and last use (I7, K1, K2).
+    private func reap() async throws(ManagerError) -> Tally {
+        guard !configuration.faults.contains(.reaperFailure) else { throw .internal("fault reaper-failure") }
+        let now = runtime.time.now()
+        // First what this process knows of uses: a lease in use must not look idle to the store.
+        let uses = table.withLock { $0.drainUses(now: now) }
+        try await asked { () async throws(StoreError) in try await store.touch(uses) }
+        let due = try await asked { () async throws(StoreError) in try await store.dueLeases(limit: Self.batch) }
+        var tally = Tally(scanned: due.count)
+        for item in due {
+            // Locked means in use; it comes up again.
+            guard let ticket = locks.tryHold(item.record.key) else { continue }
+            defer { locks.finish(item.record.key, ticket) }
+            let ended = try? await measured(.reap) { () async throws(ManagerError) in try await reap(item) }
+            switch ended {
+            case true: tally.acted += 1
+            case false: break
+            case nil: tally.failed += 1
+            }
+        }
+        return tally
+    }
+
+    private func reap(_ due: DueLease) async throws(ManagerError) -> Bool {
+        let record = due.record
+        let now = runtime.time.now()
+        if due.reason == .idle {
+            // Re-checked against memory under the same mutex that the hot path uses, and removed in the same breath:
+            // from here on nobody is handed this lease.
+            let isStillIdle = table.withLock { table in
+                guard table[record.key]?.epoch == record.epoch else { return table[record.key] == nil }
+                guard table.isIdle(record.key, epoch: record.epoch, now: now) else { return false }
+                table.remove(record.key, epoch: record.epoch)
+                return true
+            }
+            guard isStillIdle else { return false }
+        } else {
+            table.withLock { _ = $0.remove(record.key, epoch: record.epoch) }
+        }
+        let ticket = try await asked { () async throws(StoreError) in
+            try await store.end(
+                record.key,
+                epoch: record.epoch,
+                idleFor: due.reason == .idle ? record.idleTimeout : nil,
+                reason: due.reason
+            )
+        }
+        guard let ticket else { return false }
+        log.info(
+            "reaped a lease",
+            metadata: ["key": "\(record.key)", "reason": "\(due.reason.rawValue)"]
+        )
+        ended(ticket, due.reason, created: now - record.age)
+        return true
+    }
+
+    // MARK: Outbox worker
+
+    /// Repeats kills until they are confirmed, and finds out what became of creates whose reply was lost.
+    private func workOutbox() async throws(ManagerError) -> Tally {
+        let claim = configuration.killTimeout + .seconds(5)
+        let kills = try await asked { () async throws(StoreError) in
+            try await store.dueKills(limit: Self.batch, claim: claim)
+        }
+        let intents = try await asked { () async throws(StoreError) in
+            try await store.dueIntents(limit: Self.batch, claim: .seconds(5))
+        }
+        var tally = Tally(scanned: kills.count + intents.count)
+        for done in await inParallel(kills, { await self.kill($0) }) {
+            if done { tally.acted += 1 } else { tally.failed += 1 }
+        }
+        for done in await inParallel(intents, { await self.resolve($0) }) {
+            if done { tally.acted += 1 }
+        }
+        return tally
+    }
+
+    /// - Returns: Whether the intent is closed.
+    private func resolve(_ intent: Intent) async -> Bool {
+        let resolved = try? await measured(.reconcile) { () async throws(ManagerError) -> Bool in
+            let found: [SandboxID]
+            do throws(ProviderError) {
+                found = try await provider.list(.token(intent.token, environment: configuration.environment))
+                    .map(\.sandbox.id)
+            } catch {
+                throw .provider(error)
+            }
+            // A sandbox may show up late: absence counts only after every way to appear has closed.
+            let isFinal = intent.age >= configuration.createTimeout + Self.intentGrace
+            guard !found.isEmpty || isFinal else { return false }
+            try await asked { () async throws(StoreError) in try await store.resolveIntent(intent, found: found) }
+            observer.ambiguityResolved(found.isEmpty ? .absent : .killed)
+            note(intent.key, found.isEmpty ? "a lost create made nothing" : "a lost create is killed: \(found[0])")
+            return true
+        }
+        return resolved ?? false
+    }
+
+    // MARK: Extender
+
+    /// Moves the expiry of leases that were used since it was last moved.
+    private func extendUsed() async throws(ManagerError) -> Tally {
+        let now = runtime.time.now()
+        let needing = table.withLock { table in
+            table.needingExtension(life: { $0.idleTimeout + configuration.grace }, now: now)
+        }
+        var tally = Tally(scanned: needing.count)
+        let moved = await inParallel(needing) { lease in
+            let outcome = try? await self.measured(.extend) { () async throws(ManagerError) in
+                try await self.extend(lease)
+            }
+            return outcome == .moved
+        }
+        for isMoved in moved {
+            if isMoved { tally.acted += 1 } else { tally.failed += 1 }
+        }
+        return tally
+    }
+
+    // MARK: Shared pieces
+
+    /// Works a batch off, a few at a time: one slow item delays no other (T1).
+    func inParallel<Item: Sendable, Value: Sendable>(
+        _ items: [Item],
+        _ work: @escaping @Sendable (Item) async -> Value
+    ) async -> [Value] {
+        await withTaskGroup(of: Value.self) { group in
+            var rest = items[...]
+            for item in rest.prefix(Self.width) { group.addTask { await work(item) } }
+            rest = rest.dropFirst(Self.width)
+            var values: [Value] = []
+            while let value = await group.next() {
+                values.append(value)
+                if let item = rest.popFirst() { group.addTask { await work(item) } }
+            }
+            return values
+        }
+    }
+}

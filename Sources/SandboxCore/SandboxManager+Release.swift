@@ -1,0 +1,107 @@
+internal import Logging
+internal import Synchronization
+
+// Letting go: a release fences the key, and a kill is repeated until it is confirmed.
+
+/// How far a release has come.
+public enum ReleaseProgress: Sendable, Hashable {
+    /// Nothing of the key lives any more.
+    case released
+    /// The sandbox is still dying; the outbox goes on with it.
+    case releasing
+}
+
+extension SandboxManager {
+    /// The longest pause between attempts to kill one sandbox.
+    private static let longestKillPause: Duration = .seconds(60)
+
+    /// Ends the lease of `key`, and whatever is being created for it.
+    ///
+    /// - Returns: `.released` once the death is confirmed or when there was nothing; `.releasing` if that takes longer
+    ///   than ``ManagerConfiguration/releaseWait``.
+    public func release(_ key: LeaseKey) async throws(ManagerError) -> ReleaseProgress {
+        try await measured(.release) { () async throws(ManagerError) in
+            try refuseWhenDraining()
+            let patience = runtime.time.now() + configuration.releaseWait
+            let outcome = try await asked { () async throws(StoreError) in
+                try await store.release(key, reason: .released)
+            }
+            // Fence, then remove: a flight that inserts after the removal sees the fence.
+            locks.fence(key)
+            let known = table.withLock { table in
+                table[key].flatMap { table.remove(key, epoch: $0.epoch) }
+            }
+            switch outcome {
+            case .nothing:
+                return .released
+            case .ended(let ticket):
+                let now = runtime.time.now()
+                observer.leaseEnded(.released, after: now - (known?.created ?? now))
+                note(key, "released: \(ticket.sandbox)")
+                return await confirmed(ticket, until: patience) ? .released : .releasing
+            case .fenced(let slot):
+                note(key, "released during its creation")
+                return await freed(slot, until: patience) ? .released : .releasing
+            case .dying(let slot):
+                return await freed(slot, until: patience) ? .released : .releasing
+            }
+        }
+    }
+
+    /// Starts the kill of `ticket` and waits for it, but not past `patience`.
+    private func confirmed(_ ticket: KillTicket, until patience: MonotonicInstant) async -> Bool {
+        let limit = patience - runtime.time.now()
+        let killed = OneShot<Bool>()
+        runtime.spawner.spawn("kill") { killed.settle(await self.kill(ticket)) }
+        return await runtime.bounded("release", by: limit, fallback: { _ in false }) { await killed.value() }
+    }
+
+    /// Waits until nothing takes the slot any more: the creation is over and what it made is confirmed dead.
+    private func freed(_ slot: CreationToken, until patience: MonotonicInstant) async -> Bool {
+        var pause: Duration = .milliseconds(5)
+        while runtime.time.now() < patience {
+            if (try? await store.isTaken(slot)) == false { return true }
+            await runtime.time.sleep(for: pause)
+            pause = min(pause * 2, .milliseconds(200))
+        }
+        return false
+    }
+
+    /// One attempt to kill. Success frees the slot; failure defers the next attempt, with growing pauses (O3).
+    ///
+    /// - Returns: Whether the sandbox is confirmed gone.
+    @discardableResult
+    func kill(_ ticket: KillTicket) async -> Bool {
+        let outcome = await Result.catching { () async throws(ManagerError) in
+            try await measured(.kill) { () async throws(ManagerError) in
+                do throws(ProviderError) {
+                    return try await provider.kill(ticket.sandbox)
+                } catch {
+                    throw .provider(error)
+                }
+            }
+        }
+        switch outcome {
+        case .success:
+            let wasThere = (try? await store.confirmKilled(ticket)) ?? false
+            if wasThere {
+                observer.sandboxKilled(ticket.reason)
+                counters.cleanedUp.increment()
+                if let key = ticket.key { note(key, "confirmed dead: \(ticket.sandbox)") }
+            }
+            return true
+        case .failure(let error):
+            let bound = min(Duration.seconds(1) * (1 << min(ticket.attempts, 6)), Self.longestKillPause)
+            let pause = bound / 2 + bound / 2 * runtime.random.nextFraction()
+            try? await store.deferKill(ticket, by: pause)
+            if case .provider(let failure) = error, let reason = failure.retryReason {
+                observer.retried(.kill, because: reason)
+            }
+            log.warning(
+                "a kill failed and will be repeated",
+                metadata: ["sandbox": "\(ticket.sandbox)", "reason": "\(error.reason.rawValue)"]
+            )
+            return false
+        }
+    }
+}

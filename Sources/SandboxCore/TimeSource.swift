@@ -1,0 +1,128 @@
+/// A point on this process's monotonic clock. Means nothing to another process.
+public struct MonotonicInstant: Hashable, Comparable, Sendable {
+    /// The time since the clock's own zero.
+    public let sinceZero: Duration
+
+    /// A point `sinceZero` after the clock's zero.
+    public init(sinceZero: Duration) { self.sinceZero = sinceZero }
+
+    /// Orders by time.
+    public static func < (left: Self, right: Self) -> Bool { left.sinceZero < right.sinceZero }
+    /// The point `duration` later.
+    public static func + (instant: Self, duration: Duration) -> Self { Self(sinceZero: instant.sinceZero + duration) }
+    /// The point `duration` earlier.
+    public static func - (instant: Self, duration: Duration) -> Self { Self(sinceZero: instant.sinceZero - duration) }
+    /// The time from `right` to `left`.
+    public static func - (left: Self, right: Self) -> Duration { left.sinceZero - right.sinceZero }
+}
+
+/// A point in civil time, shared with other processes: an expiry at a provider, a creation date.
+///
+/// Never used to decide idleness or age inside one process: a clock step would evict everyone or no one (T13).
+public struct WallTime: Hashable, Comparable, Sendable {
+    /// The time since 1970-01-01T00:00:00Z, without leap seconds.
+    public let sinceEpoch: Duration
+
+    /// A point `sinceEpoch` after 1970 began.
+    public init(sinceEpoch: Duration) { self.sinceEpoch = sinceEpoch }
+
+    /// Whole microseconds since 1970 began.
+    public var microseconds: Int64 {
+        let parts = sinceEpoch.components
+        return parts.seconds * 1_000_000 + parts.attoseconds / 1_000_000_000_000
+    }
+
+    /// Orders by time.
+    public static func < (left: Self, right: Self) -> Bool { left.sinceEpoch < right.sinceEpoch }
+    /// The point `duration` later.
+    public static func + (time: Self, duration: Duration) -> Self { Self(sinceEpoch: time.sinceEpoch + duration) }
+    /// The point `duration` earlier.
+    public static func - (time: Self, duration: Duration) -> Self { Self(sinceEpoch: time.sinceEpoch - duration) }
+    /// The time from `right` to `left`.
+    public static func - (left: Self, right: Self) -> Duration { left.sinceEpoch - right.sinceEpoch }
+}
+
+/// Both clocks of a process, and the only way the core waits.
+public protocol TimeSource: Sendable {
+    /// The monotonic clock.
+    func now() -> MonotonicInstant
+    /// The civil clock.
+    func wallNow() -> WallTime
+    /// Waits until `deadline`; returns early, without an error, when the task is cancelled.
+    func sleep(until deadline: MonotonicInstant) async
+}
+
+extension TimeSource {
+    /// Waits for `duration`; returns early, without an error, when the task is cancelled.
+    public func sleep(for duration: Duration) async {
+        await sleep(until: now() + duration)
+    }
+}
+
+/// Where random bits come from: seeded in simulations, the system's generator in production.
+public protocol RandomSource: Sendable {
+    /// The next 64 random bits.
+    func next() -> UInt64
+}
+
+extension RandomSource {
+    /// A number in `0 ..< 1`.
+    public func nextFraction() -> Double { Double(next() >> 11) * 0x1p-53 }
+}
+
+/// How the core starts work that outlives its caller.
+///
+/// Production starts a task and counts it, so that shutdown can wait; a simulation puts the work on its own queue.
+public protocol TaskSpawner: Sendable {
+    /// Starts `operation` and returns a handle that can cancel it.
+    ///
+    /// - Parameters:
+    ///   - name: What the work is, for whoever looks at a hung process.
+    ///   - operation: The work; it must bound its own waits.
+    @discardableResult
+    func spawn(_ name: String, _ operation: @escaping @Sendable () async -> Void) -> SpawnedTask
+}
+
+/// A handle on started work. Dropping it does not cancel the work.
+public struct SpawnedTask: Sendable {
+    private let onCancel: @Sendable () -> Void
+
+    /// Wraps the spawner's way to cancel.
+    public init(onCancel: @escaping @Sendable () -> Void) { self.onCancel = onCancel }
+
+    /// Asks the work to stop; harmless once it ended.
+    public func cancel() { onCancel() }
+}
+
+/// Everything of the outside world that the core would otherwise take for granted.
+///
+/// The executor comes with the spawner: detached work runs where the spawner puts it, everything else on its caller's.
+public struct Runtime: Sendable {
+    /// Both clocks.
+    public let time: any TimeSource
+    /// Random bits.
+    public let random: any RandomSource
+    /// How, and on which executor, detached work is started.
+    public let spawner: any TaskSpawner
+
+    /// Bundles the three.
+    public init(time: any TimeSource, random: any RandomSource, spawner: any TaskSpawner) {
+        self.time = time
+        self.random = random
+        self.spawner = spawner
+    }
+}
+
+extension Duration {
+    /// The duration in seconds, for configuration and metrics.
+    public var inSeconds: Double {
+        let parts = components
+        return Double(parts.seconds) + Double(parts.attoseconds) * 1e-18
+    }
+
+    /// The duration in whole seconds, rounded up; at least 1. What `Retry-After` carries.
+    public var wholeSecondsUp: Int {
+        let parts = components
+        return max(1, Int(parts.seconds) + (parts.attoseconds > 0 ? 1 : 0))
+    }
+}

@@ -1,0 +1,203 @@
+// The closed sets that are metric labels, log fields and problem codes at once.
+
+/// Why an operation failed: the `code` of a problem document and the `result` label of `operations_total`.
+public enum ErrorReason: String, Sendable, CaseIterable, Hashable {
+    case invalidArgument = "invalid_argument"
+    case unauthenticated
+    case notFound = "not_found"
+    case routeNotFound = "route_not_found"
+    case methodNotAllowed = "method_not_allowed"
+    case staleEpoch = "stale_epoch"
+    case payloadTooLarge = "payload_too_large"
+    case unsupportedMediaType = "unsupported_media_type"
+    case headerTooLarge = "header_too_large"
+    case userLimit = "user_limit"
+    case rateLimited = "rate_limited"
+    case totalLimit = "total_limit"
+    case cancelled
+    case healthCheckTimedOut = "health_check_timed_out"
+    case healthCheckUnreachable = "health_check_unreachable"
+    case healthCheckUnhealthy = "health_check_unhealthy"
+    case sandboxGone = "sandbox_gone"
+    case connectTimedOut = "connect_timed_out"
+    case createTimedOut = "create_timed_out"
+    case killTimedOut = "kill_timed_out"
+    case execTimedOut = "exec_timed_out"
+    case providerRejected = "provider_rejected"
+    case providerUnauthorized = "provider_unauthorized"
+    case providerProtocol = "provider_protocol"
+    case providerRateLimited = "provider_rate_limited"
+    case providerQuota = "provider_quota"
+    case providerUnavailable = "provider_unavailable"
+    case breakerOpen = "breaker_open"
+    case storeUnavailable = "store_unavailable"
+    case draining
+    case overloaded
+    case releasing
+    case creationInProgress = "creation_in_progress"
+    case unsupported
+    case `internal`
+    case deadlineExceeded = "deadline_exceeded"
+}
+
+/// What the manager is asked to do, and what its loops do: the `operation` label.
+public enum Operation: String, Sendable, CaseIterable, Hashable {
+    case acquire, release, describe, keepalive, pause
+    case reportUnhealthy = "report_unhealthy"
+    case exec, list, stats, explain
+    case create, reap, kill, reconcile, extend, fill
+}
+
+/// How an acquire was served.
+public enum AcquireSource: String, Sendable, CaseIterable, Hashable {
+    /// From memory, without a question to anybody.
+    case memory
+    /// From memory, after a successful probe.
+    case verified
+    /// Found in the store or at the provider.
+    case reconnected
+    /// Taken from the sandboxes made ahead of demand.
+    case warmPool = "warm_pool"
+    /// Made for this request.
+    case created
+}
+
+/// Where the time of an acquire goes.
+public enum AcquirePhase: String, Sendable, CaseIterable, Hashable {
+    case rateLimit = "rate_limit"
+    case lockWait = "lock_wait"
+    case storeLookup = "store_lookup"
+    case healthCheck = "health_check"
+    case connect
+    case warmClaim = "warm_claim"
+    case reserve, create, commit
+}
+
+/// Which limit refused.
+public enum LimitScope: String, Sendable, CaseIterable, Hashable {
+    case user, total
+}
+
+/// Why a lease ended.
+public enum LeaseEndReason: String, Sendable, CaseIterable, Hashable {
+    case released, idle, expired, gone, unhealthy, fenced, shutdown
+}
+
+/// Why a sandbox was put to death.
+public enum KillReason: String, Sendable, CaseIterable, Hashable {
+    case released, idle, expired, orphan, fenced
+    case warmExpired = "warm_expired"
+    case unhealthy, shutdown
+}
+
+/// How a create of unknown outcome turned out.
+public enum AmbiguityResolution: String, Sendable, CaseIterable, Hashable {
+    case adopted, killed, absent
+}
+
+/// The calls of a provider, as metrics name them.
+public enum ProviderOperation: String, Sendable, CaseIterable, Hashable {
+    case create, connect, info, list, extend, pause, kill, health
+    /// Counted with the operation `exec`, not among the provider's requests.
+    case exec
+}
+
+/// How a provider call ended.
+public enum ProviderResult: String, Sendable, CaseIterable, Hashable {
+    case ok
+    case timedOut = "timed_out"
+    case dns, refused, reset, tls
+    case http400 = "http_400"
+    case http401 = "http_401"
+    case http403 = "http_403"
+    case http404 = "http_404"
+    case http409 = "http_409"
+    case http429Concurrency = "http_429_concurrency"
+    case http429Rate = "http_429_rate"
+    case http5xx = "http_5xx"
+    case malformed, cancelled
+}
+
+/// Why something was tried again.
+public enum RetryReason: String, Sendable, CaseIterable, Hashable {
+    case timedOut = "timed_out"
+    case refused, reset
+    case http429 = "http_429"
+    case http5xx = "http_5xx"
+    case loading
+}
+
+/// What was tried again.
+public enum RetriedOperation: String, Sendable, CaseIterable, Hashable {
+    case create, connect, info, list, extend, pause, kill, health, store
+}
+
+/// The label of a probe's verdict.
+public enum HealthResult: String, Sendable, CaseIterable, Hashable {
+    case ok
+    case timedOut = "timed_out"
+    case unreachable, unhealthy, gone, paused, unauthorized, malformed, cancelled
+}
+
+/// Why no probe was made.
+public enum HealthSkipReason: String, Sendable, CaseIterable, Hashable {
+    case fresh
+    case breakerOpen = "breaker_open"
+}
+
+/// What a sandbox was made for.
+public enum CreationOrigin: String, Sendable, CaseIterable, Hashable {
+    case acquire
+    case warmPool = "warm_pool"
+}
+
+/// The background loops.
+public enum LoopName: String, Sendable, CaseIterable, Hashable {
+    case reaper, outbox, reconciler
+    case poolFiller = "pool_filler"
+    case extender
+}
+
+/// How a round of a loop ended; a round with nothing to do is `ok`.
+public enum LoopResult: String, Sendable, CaseIterable, Hashable {
+    case ok, failed, partial
+}
+
+/// What a loop did with an item.
+public enum LoopItemOutcome: String, Sendable, CaseIterable, Hashable {
+    case scanned, acted, failed
+}
+
+/// Where the shared truth lives right now.
+public enum StoreMode: String, Sendable, CaseIterable, Hashable {
+    case memory, redis, degraded
+}
+
+/// Which in-memory collections there are; each has a bound, a size and a staleness gauge (I6).
+public enum CollectionName: String, Sendable, CaseIterable, Hashable {
+    case userLocks = "user_locks"
+    case leases, intents
+    case killOutbox = "kill_outbox"
+    case warmPool = "warm_pool"
+    case rateBuckets = "rate_buckets"
+    case healthState = "health_state"
+    case flightRecorder = "flight_recorder"
+    case httpExchanges = "http_exchanges"
+}
+
+/// Why an entry was pushed out of a collection.
+public enum EvictionReason: String, Sendable, CaseIterable, Hashable {
+    case ttl, capacity
+}
+
+/// Faults that a drill may switch on; never in production.
+public enum Fault: String, Sendable, CaseIterable, Hashable {
+    /// Forgets to remove a user lock that nobody holds or waits for: the leak of an earlier implementation.
+    case userLockLeak = "user-lock-leak"
+    /// Creates of the provider never answer.
+    case providerCreateHang = "provider-create-hang"
+    /// Probes never answer.
+    case healthCheckHang = "health-check-hang"
+    /// The reaper's rounds fail.
+    case reaperFailure = "reaper-failure"
+}
