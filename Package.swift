@@ -12,21 +12,85 @@ let strict: [SwiftSetting] = [
 /// For modules that know no C: any unsafe pointer in them is a diagnostic.
 let pure = strict + [.strictMemorySafety()]
 
+let strictC: [CSetting] = [.define("_GNU_SOURCE"), .treatAllWarnings(as: .error)]
+
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+let httpTypes: Target.Dependency = .product(name: "HTTPTypes", package: "swift-http-types")
+
 let package = Package(
     name: "sandbox-manager",
     dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
         .package(url: "https://github.com/apple/swift-collections", exact: "1.6.0"),
+        .package(
+            url: "https://github.com/apple/swift-configuration",
+            exact: "1.4.0",
+            traits: [.defaults, "YAML", "CommandLineArguments"]
+        ),
+        .package(url: "https://github.com/apple/swift-http-types", exact: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", exact: "2.13.0"),
     ],
     targets: [
+        // C: what Swift cannot import by itself.
+        .systemLibrary(name: "CMicrohttpd"),
+        .target(name: "CShims"),
+        .target(name: "CLocalSandbox", cSettings: strictC),
+        .executableTarget(
+            name: "sandbox-init",
+            dependencies: ["CLocalSandbox"],
+            cSettings: strictC,
+            // Runs where no Swift runtime is: static, and without Swift's start files, which would pull it in.
+            linkerSettings: [
+                .unsafeFlags(["-static-executable", "-nostartfiles", "-Xlinker", "--gc-sections", "-Xlinker", "-s"])
+            ]
+        ),
+
+        // The core: no C, no HTTP, no Prometheus.
         .target(
             name: "SandboxCore",
             dependencies: [
                 .product(name: "DequeModule", package: "swift-collections"),
                 .product(name: "HeapModule", package: "swift-collections"),
-                .product(name: "Logging", package: "swift-log"),
+                logging,
             ],
             swiftSettings: pure
+        ),
+
+        // Metrics.
+        .target(name: "PrometheusClient", swiftSettings: pure),
+        .target(name: "ManagerMetrics", dependencies: ["PrometheusClient", "SandboxCore"], swiftSettings: pure),
+
+        // Adapters.
+        .target(name: "SystemRuntime", dependencies: ["CShims", "SandboxCore", logging], swiftSettings: strict),
+        .target(name: "LocalProvider", dependencies: ["CLocalSandbox", "SandboxCore"], swiftSettings: strict),
+        .target(name: "SimulatedProvider", dependencies: ["SandboxCore"], swiftSettings: pure),
+        .target(name: "HTTPServer", dependencies: ["CMicrohttpd", "CShims", httpTypes], swiftSettings: strict),
+        .target(
+            name: "ControlAPI",
+            dependencies: ["HTTPServer", httpTypes, "ManagerMetrics", "PrometheusClient", "SandboxCore", logging],
+            swiftSettings: strict
+        ),
+
+        // The daemon.
+        .target(
+            name: "DaemonConfiguration",
+            dependencies: [
+                arguments, .product(name: "Configuration", package: "swift-configuration"), "SandboxCore",
+            ],
+            swiftSettings: strict
+        ),
+        .executableTarget(
+            name: "sandbox-manager",
+            dependencies: [
+                arguments, "ControlAPI", "DaemonConfiguration", "HTTPServer", "LocalProvider", logging,
+                "ManagerMetrics", "sandbox-init", "SandboxCore",
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+                "SimulatedProvider", "SystemRuntime",
+            ],
+            swiftSettings: strict
         ),
     ]
 )

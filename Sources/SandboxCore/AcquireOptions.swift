@@ -26,7 +26,10 @@ public struct AcquireOptions: Sendable, Hashable {
     }
 
     /// Refuses what must not reach a provider, before anything is allocated for it.
-    func validate(maxAge: Duration) throws(ManagerError) {
+    ///
+    /// - Parameter maxAge: The longest idle timeout that can be asked for.
+    /// - Throws: `.invalidArgument` that names the faulty part.
+    public func validate(maxAge: Duration) throws(ManagerError) {
         if let template, template.isEmpty || template.utf8.count > 256 || template.utf8.contains(where: { $0 <= 32 }) {
             throw .invalidArgument("template must be 1 to 256 bytes without blanks or control characters")
         }

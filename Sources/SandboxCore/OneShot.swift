@@ -52,7 +52,14 @@ extension Runtime {
     /// Runs `work` for at most `limit`; then, or when the caller is cancelled, `fallback` is the answer.
     ///
     /// The work is cancelled then, but not waited for: one that ignores cancellation delays nobody (I9).
-    func bounded<Value: Sendable>(
+    ///
+    /// - Parameters:
+    ///   - name: What the work is, for whoever looks at a hung process.
+    ///   - limit: How long it may take.
+    ///   - fallback: The answer when time runs out, or when the caller is cancelled.
+    ///   - work: The work.
+    /// - Returns: The work's value or the fallback, whichever is first.
+    public func bounded<Value: Sendable>(
         _ name: String,
         by limit: Duration,
         fallback: @escaping @Sendable (_ isCancelled: Bool) -> Value,

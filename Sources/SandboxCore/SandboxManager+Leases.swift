@@ -119,12 +119,7 @@ extension SandboxManager {
         }
     }
 
-    /// Leases in the order of their keys.
-    ///
-    /// - Parameters:
-    ///   - user: Only this user's, if given.
-    ///   - limit: 1 to 1,000.
-    ///   - cursor: Where the last page ended.
+    /// Up to `limit` (1 to 1,000) leases in the order of their keys, only `user`'s if given, from `cursor` on.
     public func list(
         user: String?,
         limit: Int,

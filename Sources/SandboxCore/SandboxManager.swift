@@ -69,6 +69,9 @@ public actor SandboxManager {
     /// The provider's name, for replies.
     public nonisolated var providerName: String { provider.provider.name }
 
+    /// How long a lease may live at all, for checking wishes early.
+    public nonisolated var greatestAge: Duration { configuration.maxAge }
+
     /// Whether new work is refused.
     public nonisolated var isDraining: Bool { draining.load(ordering: .acquiring) }
 
@@ -107,6 +110,7 @@ public actor SandboxManager {
     ///   - key: Whose sandbox.
     ///   - options: Wishes, for the case that one is made.
     ///   - limit: The longest wait; the configured request deadline if `nil`.
+    /// - Returns: The sandbox, and how this request came by it.
     /// - Throws: ``ManagerError``, typed by cause.
     public func acquire(
         _ key: LeaseKey,

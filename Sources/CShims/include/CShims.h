@@ -1,0 +1,44 @@
+// The few C functions that Swift's Glibc module does not import.
+#pragma once
+#include <malloc.h>
+#include <stddef.h>
+#include <pthread.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+
+// Declared by the system only under _GNU_SOURCE, and its headers may have been read without it before.
+extern int sched_getcpu(void);
+extern int accept4(int socket, struct sockaddr *address, socklen_t *length, int flags);
+extern int pthread_setname_np(pthread_t thread, const char *name);
+
+/// Heap bytes handed out by malloc: small blocks in use plus memory-mapped blocks.
+static inline size_t cshims_heap_used_bytes(void) {
+    struct mallinfo2 info = mallinfo2();
+    return info.uordblks + info.hblkhd;
+}
+
+/// Heap bytes malloc holds from the kernel: its arenas plus memory-mapped blocks.
+static inline size_t cshims_heap_held_bytes(void) {
+    struct mallinfo2 info = mallinfo2();
+    return info.arena + info.hblkhd;
+}
+
+/// A close-on-exec, non-blocking event counter starting at 0; -1 with errno set when it fails.
+static inline int cshims_eventfd(void) {
+    return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+}
+
+/// The processor this thread runs on right now; -1 when unknown. A hint: it may change at once.
+static inline int cshims_current_cpu(void) {
+    return sched_getcpu();
+}
+
+/// Accepts a client as a close-on-exec, non-blocking socket; -1 with errno set when there is none.
+static inline int cshims_accept(int listener, struct sockaddr *address, socklen_t *length) {
+    return accept4(listener, address, length, SOCK_CLOEXEC | SOCK_NONBLOCK);
+}
+
+/// Names the calling thread for debuggers and top; at most 15 characters.
+static inline void cshims_name_thread(const char *name) {
+    (void)pthread_setname_np(pthread_self(), name);
+}

@@ -1,0 +1,83 @@
+import Synchronization
+
+/// A classic histogram: how many observations were at most each of a fixed list of bounds, and their sum.
+///
+/// Any thread may observe at any time; nothing waits and nothing is allocated. A page made meanwhile is consistent in
+/// itself: the count is the sum of the buckets as they were read, so the `+Inf` bucket always equals `_count`. The sum
+/// may be ahead of or behind the count by the observations in progress.
+public final class Histogram: Sendable {
+    /// How many bounds a histogram can have, not counting `+Inf`.
+    public static let maximumBounds = 31
+
+    /// The upper bounds of the buckets, ascending, each inclusive; `+Inf` follows the last and is not listed.
+    public let bounds: [Double]
+
+    // Observations of each bucket alone (not cumulative); the one after the last bound is `+Inf`. A fixed size keeps
+    // the cells inside the object.
+    private let buckets = InlineArray<32, Atomic<UInt64>> { _ in Atomic(0) }
+    private let total = AtomicDouble()
+    private let rejected: RejectedUpdates
+
+    /// `bounds` were checked by the registry; more than ``maximumBounds`` would be a bug in it.
+    init(bounds: [Double], rejected: RejectedUpdates) {
+        precondition(bounds.count <= Self.maximumBounds, "\(bounds.count) bounds in a histogram")
+        self.bounds = bounds
+        self.rejected = rejected
+    }
+
+    /// Records one value. A negative, infinite or NaN value is refused and counted in
+    /// ``MetricRegistry/rejectedUpdates``: it would make the sum fall or useless for good.
+    public func observe(_ value: Double) {
+        guard value >= 0, value.isFinite else {
+            rejected.record()
+            return
+        }
+        var position = 0
+        while position < bounds.count, value > bounds[position] { position += 1 }
+        total.add(value)
+        buckets[position].wrappingAdd(1, ordering: .relaxed)
+    }
+
+    /// Records a time in seconds. A negative time is refused like any negative value.
+    public func observe(_ time: Duration) {
+        observe(time.inSeconds)
+    }
+
+    /// The number of observations. For tests: nothing should be decided by a metric.
+    public var count: UInt64 { bucketCounts.reduce(0, &+) }
+
+    /// The sum of all observed values. For tests.
+    public var sum: Double { total.value }
+
+    /// How many observations fell in each bucket alone, the last being `+Inf`. For tests.
+    public var bucketCounts: [UInt64] {
+        (0...bounds.count).map { buckets[$0].load(ordering: .relaxed) }
+    }
+}
+
+extension Histogram: Instrument {
+    func samplePrefixes(name: String, labels: LabelSet) -> [[UInt8]] {
+        let bucketName = name + "_bucket"
+        let buckets = (bounds.map(\.description) + ["+Inf"]).map {
+            labels.appending(name: "le", value: $0).samplePrefix(name: bucketName)
+        }
+        return buckets + [labels.samplePrefix(name: name + "_sum"), labels.samplePrefix(name: name + "_count")]
+    }
+
+    func appendSamples(_ prefixes: [[UInt8]], to page: inout [UInt8]) {
+        precondition(prefixes.count == bounds.count + 3, "\(prefixes.count) prefixes for \(bounds.count) bounds")
+        var cumulative: UInt64 = 0
+        for position in 0...bounds.count {
+            cumulative &+= buckets[position].load(ordering: .relaxed)
+            page.append(contentsOf: prefixes[position])
+            page.appendDecimal(cumulative)
+            page.appendLineEnd()
+        }
+        page.append(contentsOf: prefixes[bounds.count + 1])
+        page.appendNumber(sum)
+        page.appendLineEnd()
+        page.append(contentsOf: prefixes[bounds.count + 2])
+        page.appendDecimal(cumulative)
+        page.appendLineEnd()
+    }
+}

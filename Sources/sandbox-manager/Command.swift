@@ -1,0 +1,78 @@
+internal import ArgumentParser
+internal import DaemonConfiguration
+internal import Foundation
+
+/// `sandbox-manager`: without a subcommand it runs the daemon.
+@main
+struct Command: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "sandbox-manager",
+        abstract: "Leases sandboxes: one (user, project) pair, one healthy sandbox.",
+        version: Build.version,
+        subcommands: [Run.self, Config.self],
+        defaultSubcommand: Run.self
+    )
+}
+
+extension Command {
+    struct Run: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Runs the daemon.",
+            discussion: ConfigurationCatalogue.helpText()
+        )
+
+        @OptionGroup var settings: ConfigurationArguments
+
+        func run() async throws {
+            switch loadConfiguration(settings.arguments) {
+            case .success(let loaded):
+                try await Daemon(loaded).run()
+            case .failure(let faults):
+                printError("\(faults)\nThe configuration has faults; nothing was started.")
+                throw ExitCode(64)
+            }
+        }
+    }
+
+    struct Config: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Looks at the configuration.",
+            subcommands: [Check.self]
+        )
+    }
+
+    struct Check: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Prints the effective configuration, and everything that is wrong with it.",
+            discussion: ConfigurationCatalogue.helpText()
+        )
+
+        @OptionGroup var settings: ConfigurationArguments
+
+        func run() async throws {
+            switch loadConfiguration(settings.arguments) {
+            case .success(let loaded):
+                print(render(effective: loaded.effective))
+                for warning in loaded.warnings { printError("warning: \(warning)") }
+            case .failure(let faults):
+                print(render(effective: faults.effective))
+                printError("\(faults)")
+                throw ExitCode(64)
+            }
+        }
+    }
+}
+
+/// Reads the configuration of this process.
+func loadConfiguration(_ arguments: [String]) -> Result<LoadedConfiguration, ConfigurationFaults> {
+    DaemonSettings.load(
+        arguments: arguments,
+        environment: ProcessEnvironment.variables,
+        hostName: ProcessEnvironment.hostName,
+        readFile: ProcessEnvironment.contents(of:)
+    )
+}
+
+func printError(_ text: String) {
+    FileHandle.standardError.write(Data("\(text)\n".utf8))
+}

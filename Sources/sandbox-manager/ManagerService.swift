@@ -1,0 +1,70 @@
+internal import ArgumentParser
+internal import DaemonConfiguration
+internal import HTTPServer
+internal import Logging
+internal import SandboxCore
+internal import ServiceLifecycle
+
+/// Starts the listeners and loops, waits for the word to stop, and ends everything in order.
+struct ManagerService: Service {
+    let manager: SandboxManager
+    let servers: Servers
+    let settings: DaemonSettings
+    let runtime: Runtime
+    let log: Logger
+
+    func run() async throws {
+        try start(servers.metrics, at: settings.metrics)
+        try start(servers.api, at: settings.api.listener)
+        log.notice(
+            "listening",
+            metadata: [
+                "api": "\(address(settings.api.listener, servers.api.port))",
+                "metrics": "\(address(settings.metrics, servers.metrics.port))",
+                "provider": "\(settings.provider.rawValue)", "environment": "\(settings.environment)",
+            ]
+        )
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await manager.run() }
+            if !settings.faults.isEmpty { group.addTask { await warnOfFaults() } }
+            // Loops go on while work drains: kills under way are theirs to finish.
+            try? await gracefulShutdown()
+            await stop()
+            group.cancelAll()
+        }
+        log.notice("stopped")
+    }
+
+    /// Order matters: nothing new, then what is under way, then the sandboxes, then the listeners; the page of metrics
+    /// last, so that the end can be watched.
+    private func stop() async {
+        log.notice("shutting down")
+        manager.beginDraining()
+        servers.api.beginDraining()
+        await manager.shutdown()
+        await servers.api.stop(gracePeriod: .seconds(1))
+        await servers.metrics.stop(gracePeriod: .milliseconds(100))
+    }
+
+    private func start(_ server: HTTPServer, at listener: Listener) throws {
+        do throws(HTTPServerError) {
+            try server.start()
+        } catch {
+            printError("cannot listen on \(listener): \(error)")
+            throw ExitCode(69)
+        }
+        for warning in server.warnings { log.warning("listener", metadata: ["warning": "\(warning)"]) }
+    }
+
+    private func address(_ listener: Listener, _ port: Int) -> Listener {
+        Listener(host: listener.host, port: UInt16(clamping: port))
+    }
+
+    private func warnOfFaults() async {
+        let faults = settings.faults.map(\.rawValue).sorted().joined(separator: ", ")
+        while !Task.isCancelled {
+            log.warning("faults are injected: this is a drill, never production", metadata: ["faults": "\(faults)"])
+            await runtime.time.sleep(for: .seconds(60))
+        }
+    }
+}
