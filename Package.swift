@@ -92,5 +92,28 @@ let package = Package(
             ],
             swiftSettings: strict
         ),
+
+        // Tests: what they share, then one target for each module.
+        .target(name: "TestSupport", dependencies: ["SandboxCore"], swiftSettings: strict),
+        .executableTarget(
+            name: "LocalProviderProbe",
+            dependencies: ["LocalProvider", "SandboxCore"],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "DaemonConfigurationTests",
+            dependencies: [arguments, "DaemonConfiguration", "SandboxCore"],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "LocalProviderTests",
+            dependencies: ["CLocalSandbox", "LocalProvider", "LocalProviderProbe", "sandbox-init", "SandboxCore"],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "PrometheusClientTests",
+            dependencies: ["PrometheusClient", "TestSupport"],
+            swiftSettings: strict
+        ),
     ]
 )
