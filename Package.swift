@@ -106,6 +106,11 @@ let package = Package(
             swiftSettings: strict
         ),
         .testTarget(
+            name: "HTTPServerTests",
+            dependencies: ["HTTPServer", httpTypes, "TestSupport"],
+            swiftSettings: strict
+        ),
+        .testTarget(
             name: "LocalProviderTests",
             dependencies: ["CLocalSandbox", "LocalProvider", "LocalProviderProbe", "sandbox-init", "SandboxCore"],
             swiftSettings: strict
