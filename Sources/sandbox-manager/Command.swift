@@ -37,7 +37,7 @@ extension Command {
     struct Config: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Looks at the configuration.",
-            subcommands: [Check.self]
+            subcommands: [Check.self, Table.self]
         )
     }
 
@@ -60,6 +60,16 @@ extension Command {
                 throw ExitCode(64)
             }
         }
+    }
+}
+
+extension Command {
+    struct Table: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Prints every setting as a Markdown table, as the README shows it."
+        )
+
+        func run() { print(ConfigurationCatalogue.markdownTable()) }
     }
 }
 
