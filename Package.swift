@@ -28,5 +28,11 @@ let package = Package(
             ],
             swiftSettings: pure
         ),
+        .target(name: "TestSupport", dependencies: ["SandboxCore"], swiftSettings: pure),
+        .testTarget(
+            name: "SandboxCoreTests",
+            dependencies: ["SandboxCore", "TestSupport"],
+            swiftSettings: pure
+        ),
     ]
 )
