@@ -112,7 +112,7 @@ struct StoreLedger {
         return LimitDenial(scope: .total, limit: limits.total, inUse: slots.count, releasing: own.releasing)
     }
 
-    mutating func commit(_ record: LeaseRecord, now: MonotonicInstant) -> Bool {
+    mutating func commit(_ record: LeaseRecord, now: MonotonicInstant, claim: Duration = .zero) -> Bool {
         if case .lease(let kept) = holdings[record.key], kept.record.token == record.token { return true }
         guard case .reservation(record.token) = holdings[record.key] else {
             condemn(

@@ -235,7 +235,7 @@ import Testing
         table.insert(try lease(2))
         table.insert(try lease(1))
         #expect(table[try key()]?.epoch == Epoch(2))
-        #expect(table.beginUse(try key(), epoch: Epoch(2), now: .at(1)))
+        #expect(table.beginUse(try key(), epoch: Epoch(2), now: .at(1)) == true)
         table.insert(try lease(2, now: 5))
         #expect(table[try key()]?.activeUses == 1)
     }
@@ -246,14 +246,14 @@ import Testing
         #expect(table.recordUse(try key(), epoch: Epoch(1), now: .at(50)) == nil)
         #expect(table.remove(try key(), epoch: Epoch(1)) == nil)
         #expect(table.recordProbe(try key(), epoch: Epoch(1), .gone, now: .at(1)) == nil)
-        #expect(!table.beginUse(try key(), epoch: Epoch(1), now: .at(1)))
+        #expect(table.beginUse(try key(), epoch: Epoch(1), now: .at(1)) == false)
         #expect(!table.isIdle(try key(), epoch: Epoch(1), now: .at(9999)))
     }
 
     @Test func `I7 a lease with a command inside is not idle, and the store hears so each time`() throws {
         var table = LeaseTable(policy: policy)
         table.insert(try lease())
-        #expect(table.beginUse(try key(), epoch: Epoch(1), now: .at(0)))
+        #expect(table.beginUse(try key(), epoch: Epoch(1), now: .at(0)) == true)
         #expect(!table.isIdle(try key(), epoch: Epoch(1), now: .at(1000)))
         for round in 1...3 {
             let uses = table.drainUses(now: .at(Double(round) * 500))

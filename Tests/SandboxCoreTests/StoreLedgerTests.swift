@@ -48,12 +48,12 @@ import Testing
         )
         let again = ledger.reserve(request(try key(), "t2", perUser: 1), now: .at(2), wallNow: wall)
         #expect(again == .limited(LimitDenial(scope: .user, limit: 1, inUse: 1, releasing: 1)))
-        #expect(!ledger.commit(record(try key(), Epoch(1), "t1"), now: .at(3)))
+        #expect(ledger.commit(record(try key(), Epoch(1), "t1"), now: .at(3)) == false)
         let still = ledger.reserve(request(try key(), "t2", perUser: 1), now: .at(4), wallNow: wall)
         #expect(still == .limited(LimitDenial(scope: .user, limit: 1, inUse: 1, releasing: 1)))
         let kills = ledger.dueKills(limit: 9, claim: claim, now: .at(40))
         #expect(kills.map(\.sandbox.rawValue) == ["sb-t1"])
-        #expect(ledger.confirmKilled(kills[0]))
+        #expect(ledger.confirmKilled(kills[0]) == true)
         #expect(ledger.isEmpty)
     }
 
@@ -78,7 +78,7 @@ import Testing
         var ledger = StoreLedger()
         _ = ledger.reserve(request(try key(), "t1"), now: .at(0), wallNow: wall)
         _ = ledger.release(try key(), reason: .released, now: .at(1), claim: claim)
-        #expect(!ledger.commit(record(try key(), Epoch(1), "t1"), now: .at(3), claim: claim))
+        #expect(ledger.commit(record(try key(), Epoch(1), "t1"), now: .at(3), claim: claim) == false)
         #expect(ledger.dueKills(limit: 9, claim: claim, now: .at(22)).isEmpty)
         #expect(ledger.dueKills(limit: 9, claim: claim, now: .at(23)).count == 1)
         #expect(ledger.dueKills(limit: 9, claim: claim, now: .at(24)).isEmpty)
@@ -96,7 +96,7 @@ import Testing
         let intent = Intent(token: CreationToken("t1"), key: try key(), epoch: epoch, age: .zero)
         ledger.resolveIntent(intent, found: [orphan], now: .at(7))
         #expect(ledger.isTaken(CreationToken("t1")))
-        #expect(ledger.confirmKilled(KillTicket(sandbox: orphan, token: nil, key: nil, reason: .orphan)))
+        #expect(ledger.confirmKilled(KillTicket(sandbox: orphan, token: nil, key: nil, reason: .orphan)) == true)
         #expect(ledger.isEmpty)
     }
 
@@ -210,9 +210,9 @@ import Testing
                     #expect(isLeased == (place.place == .reservation), "seed \(seed), step \(step)")
                     model.places[any]?.place = isLeased ? .lease : .outbox
                 case .lease:
-                    #expect(ledger.commit(record(place.key, epoch, any.rawValue), now: now))
+                    #expect(ledger.commit(record(place.key, epoch, any.rawValue), now: now) == true)
                 case .outbox:
-                    #expect(!ledger.commit(record(place.key, epoch, any.rawValue), now: now))
+                    #expect(ledger.commit(record(place.key, epoch, any.rawValue), now: now) == false)
                 }
             case 4:
                 guard let any, let place else { continue }
@@ -248,8 +248,8 @@ import Testing
                 let sandbox = SandboxID("sb-\(any)")
                 if place.place == .outbox {
                     let ticket = KillTicket(sandbox: sandbox, token: nil, key: nil, reason: .released)
-                    #expect(ledger.confirmKilled(ticket))
-                    #expect(!ledger.confirmKilled(ticket))
+                    #expect(ledger.confirmKilled(ticket) == true)
+                    #expect(ledger.confirmKilled(ticket) == false)
                     model.places[any] = nil
                 } else if place.place == .detached || place.place == .fenced {
                     let intent = Intent(token: any, key: place.key, epoch: epoch, age: .zero)

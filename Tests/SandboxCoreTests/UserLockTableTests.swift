@@ -27,7 +27,7 @@ import Testing
         let handover = table.finish(try key(), 3, now: .at(3))
         #expect(handover.settled == [3, 4])
         #expect(handover.granted == 5)
-        #expect(table.finish(try key(), 5, now: .at(4)).removed)
+        #expect(table.finish(try key(), 5, now: .at(4)).removed == true)
     }
 
     @Test func `exclusive callers are served first in, first out`() throws {
@@ -58,7 +58,7 @@ import Testing
         #expect(table.enter(try key(), 3, .exclusive, now: .at(0)) == .queued)
         #expect(table.enter(try key(), 4, .shared, now: .at(0)) == .refused)
         #expect(table.enter(try key("bob"), 5, .exclusive, now: .at(0)) == .granted)
-        #expect(table.leave(try key(), 3))
+        #expect(table.leave(try key(), 3) == true)
         #expect(table.enter(try key(), 6, .exclusive, now: .at(0)) == .queued)
     }
 
@@ -66,16 +66,16 @@ import Testing
         var table = UserLockTable(waiterLimit: 2)
         _ = table.enter(try key(), 1, .shared, now: .at(0))
         _ = table.enter(try key(), 2, .shared, now: .at(0))
-        #expect(table.leave(try key(), 2))
-        #expect(!table.leave(try key(), 2))
+        #expect(table.leave(try key(), 2) == true)
+        #expect(table.leave(try key(), 2) == false)
         _ = table.finish(try key(), 1, now: .at(0))
-        #expect(!table.leave(try key(), 1))
+        #expect(table.leave(try key(), 1) == false)
     }
 
     @Test func `a starter that left waits for nothing but still holds the lock`() throws {
         var table = UserLockTable(waiterLimit: 1)
         _ = table.enter(try key(), 1, .shared, now: .at(0))
-        #expect(table.leave(try key(), 1))
+        #expect(table.leave(try key(), 1) == true)
         #expect(table.waiterCount == 0)
         #expect(table.isHeld(try key()))
         #expect(table.enter(try key(), 2, .shared, now: .at(0)) == .joined)
@@ -85,10 +85,10 @@ import Testing
 
     @Test func `trying for a held lock leaves no trace`() throws {
         var table = UserLockTable(waiterLimit: 1)
-        #expect(table.tryHold(try key(), 1, now: .at(0)))
-        #expect(!table.tryHold(try key(), 2, now: .at(0)))
+        #expect(table.tryHold(try key(), 1, now: .at(0)) == true)
+        #expect(table.tryHold(try key(), 2, now: .at(0)) == false)
         #expect(table.waiterCount == 0)
-        #expect(table.finish(try key(), 1, now: .at(0)).removed)
+        #expect(table.finish(try key(), 1, now: .at(0)).removed == true)
     }
 
     @Test func `the gauges know the oldest hold, wait and idle entry`() throws {
@@ -98,7 +98,7 @@ import Testing
         _ = table.enter(try key("bob"), 3, .exclusive, now: .at(1))
         _ = table.enter(try key("bob"), 4, .exclusive, now: .at(2))
         _ = table.enter(try key("carol"), 5, .exclusive, now: .at(2))
-        #expect(!table.finish(try key("carol"), 5, now: .at(4)).removed)
+        #expect(table.finish(try key("carol"), 5, now: .at(4)).removed == false)
         let gauges = table.gauges(now: .at(10))
         #expect(gauges.held == 2)
         #expect(gauges.idle == 1)
@@ -181,7 +181,7 @@ import Testing
                 guard var entry = model.entries[chosen] else { continue }
                 let waiting = entry.queue.map(\.ticket) + entry.joiners.sorted()
                 guard let leaver = waiting.randomElement(using: &random) else { continue }
-                #expect(table.leave(chosen, leaver))
+                #expect(table.leave(chosen, leaver) == true)
                 entry.queue.removeAll { $0.ticket == leaver }
                 entry.joiners.remove(leaver)
                 model.entries[chosen] = entry
