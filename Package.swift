@@ -34,6 +34,7 @@ let package = Package(
     ],
     targets: [
         // C: what Swift cannot import by itself.
+        .systemLibrary(name: "CCurl"),
         .systemLibrary(name: "CMicrohttpd"),
         .target(name: "CShims"),
         .target(name: "CLocalSandbox", cSettings: strictC),
@@ -64,6 +65,8 @@ let package = Package(
 
         // Adapters.
         .target(name: "SystemRuntime", dependencies: ["CShims", "SandboxCore", logging], swiftSettings: strict),
+        .target(name: "LoopThread", swiftSettings: strict),
+        .target(name: "CurlTransport", dependencies: ["CCurl", httpTypes, "LoopThread"], swiftSettings: strict),
         .target(name: "LocalProvider", dependencies: ["CLocalSandbox", "SandboxCore"], swiftSettings: strict),
         .target(name: "SimulatedProvider", dependencies: ["SandboxCore"], swiftSettings: pure),
         .target(name: "HTTPServer", dependencies: ["CMicrohttpd", "CShims", httpTypes], swiftSettings: strict),
@@ -94,10 +97,15 @@ let package = Package(
         ),
 
         // Tests: what they share, then one target for each module.
-        .target(name: "TestSupport", dependencies: ["SandboxCore"], swiftSettings: strict),
+        .target(name: "TestSupport", dependencies: ["LoopThread", "SandboxCore"], swiftSettings: strict),
         .executableTarget(
             name: "LocalProviderProbe",
             dependencies: ["LocalProvider", "SandboxCore"],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "CurlTransportTests",
+            dependencies: ["CurlTransport", httpTypes, "LoopThread", "TestSupport"],
             swiftSettings: strict
         ),
         .testTarget(
@@ -115,10 +123,16 @@ let package = Package(
             dependencies: ["CLocalSandbox", "LocalProvider", "LocalProviderProbe", "sandbox-init", "SandboxCore"],
             swiftSettings: strict
         ),
+        .testTarget(name: "LoopThreadTests", dependencies: ["LoopThread"], swiftSettings: strict),
         .testTarget(
             name: "PrometheusClientTests",
             dependencies: ["PrometheusClient", "TestSupport"],
             swiftSettings: strict
+        ),
+        .testTarget(
+            name: "SandboxCoreTests",
+            dependencies: ["SandboxCore", "TestSupport"],
+            swiftSettings: pure
         ),
     ]
 )

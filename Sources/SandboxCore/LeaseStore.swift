@@ -22,6 +22,8 @@ public protocol LeaseStore: Sendable {
     func abandon(_ key: LeaseKey, token: CreationToken) async throws(StoreError)
 
     /// Lets a reservation's key go, but keeps slot and intent until the outcome of the creation is known.
+    ///
+    /// The intent is due at once, and its age counts from now on: no attempt of its creation begins later.
     func detachIntent(_ key: LeaseKey, token: CreationToken) async throws(StoreError)
 
     /// Ends whatever the key holds: a lease goes to the outbox, a reservation is fenced.
@@ -258,7 +260,7 @@ public struct Intent: Sendable, Hashable {
     public var key: LeaseKey
     /// The generation it was to become.
     public var epoch: Epoch
-    /// How long ago it was written.
+    /// How long ago it was written or, later, detached: no attempt of its creation began after that.
     public var age: Duration
 
     /// Bundles the intent.

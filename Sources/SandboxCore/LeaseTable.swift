@@ -8,6 +8,8 @@ struct LeaseTable {
         var maxAge: Duration
         /// Below this much remote life a lease is probed first.
         var leastLife: Duration = .seconds(30)
+        /// An extension that would bring less than this is not asked for.
+        var leastGain: Duration = .seconds(5)
         /// In the last stretch of its age a lease is replaced rather than handed out.
         var replacementStretch: Duration = .seconds(60)
         /// In the last stretch of its age a lease is handed out with a warning.
@@ -63,9 +65,9 @@ struct LeaseTable {
         now - lease.created >= policy.maxAge - policy.warningStretch
     }
 
-    /// Puts a lease in; a newer one of the same key stays.
+    /// Puts a lease in; a newer one of the same key stays, and so does the same one, whose uses are counted here.
     mutating func insert(_ lease: Lease) {
-        if let present = leases[lease.key], present.epoch > lease.epoch { return }
+        if let present = leases[lease.key], present.epoch >= lease.epoch { return }
         leases[lease.key] = lease
     }
 
@@ -155,9 +157,9 @@ struct LeaseTable {
         }
     }
 
-    /// The uses since the last call, for the store.
+    /// The uses since the last call, for the store. A lease with a command inside is in use every time.
     mutating func drainUses(now: MonotonicInstant) -> [LeaseUse] {
-        defer { used.removeAll(keepingCapacity: true) }
+        defer { used = used.filter { key in leases[key].map { $0.activeUses > 0 } ?? false } }
         return used.compactMap { key in
             leases[key].map { LeaseUse(key: key, epoch: $0.epoch, age: $0.activeUses > 0 ? .zero : now - $0.lastUsed) }
         }
@@ -177,7 +179,8 @@ struct LeaseTable {
             }
             let lastMoved = lease.remoteExpiry - life(lease)
             let isUsed = lease.activeUses > 0 || lease.lastUsed > lastMoved
-            return isUsed && lease.remoteExpiry < lease.created + policy.maxAge
+            // A provider that grants a little less than asked for must not be asked again and again near the end.
+            return isUsed && lease.remoteExpiry + policy.leastGain <= lease.created + policy.maxAge
         }
     }
 

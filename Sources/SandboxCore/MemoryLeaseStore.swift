@@ -30,7 +30,7 @@ public final class MemoryLeaseStore: LeaseStore {
 
     /// See ``LeaseStore/commit(_:)``.
     public func commit(_ lease: LeaseRecord) -> Bool {
-        ledger.withLock { $0.commit(lease, now: time.now()) }
+        ledger.withLock { $0.commit(lease, now: time.now(), claim: claim) }
     }
 
     /// See ``LeaseStore/abandon(_:token:)``.

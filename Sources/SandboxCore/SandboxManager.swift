@@ -117,8 +117,10 @@ public actor SandboxManager {
         _ options: AcquireOptions = AcquireOptions(),
         within limit: Duration? = nil
     ) async throws(ManagerError) -> Grant {
-        // A hit counts itself; only one of the two paths counts this acquire.
-        if let grant = acquireIfFresh(key) { return grant }
+        // A hit counts itself; only one of the two paths counts this acquire. Bad wishes are refused even where none
+        // would be needed (S3), and counted on the long path.
+        let isWellFormed = (try? options.validate(maxAge: configuration.maxAge)) != nil
+        if isWellFormed, let grant = acquireIfFresh(key) { return grant }
         return try await measured(.acquire) { () async throws(ManagerError) in
             counters.requests.increment()
             try options.validate(maxAge: configuration.maxAge)

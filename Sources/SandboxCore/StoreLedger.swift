@@ -39,6 +39,8 @@ struct StoreLedger {
         var epoch: Epoch
         var owner: String
         var since: MonotonicInstant
+        /// From when its age counts: late enough that every attempt of its creation had begun.
+        var agesFrom: MonotonicInstant
         var dueAt: MonotonicInstant
     }
 
@@ -57,7 +59,8 @@ struct StoreLedger {
 
     private struct UserSlots {
         var taken = 0
-        var releasing = 0
+        /// Slots whose sandbox is condemned, or will be as soon as it is made.
+        var releasing: Set<CreationToken> = []
     }
 
     private var holdings: [LeaseKey: Holding] = [:]
@@ -98,6 +101,7 @@ struct StoreLedger {
             epoch: epoch,
             owner: request.owner,
             since: now,
+            agesFrom: now,
             dueAt: now + request.intentDeadline
         )
         return .reserved(epoch)
@@ -106,18 +110,19 @@ struct StoreLedger {
     private func denial(for user: String, _ limits: SlotLimits) -> LimitDenial? {
         let own = users[user] ?? UserSlots()
         if own.taken >= limits.perUser {
-            return LimitDenial(scope: .user, limit: limits.perUser, inUse: own.taken, releasing: own.releasing)
+            return LimitDenial(scope: .user, limit: limits.perUser, inUse: own.taken, releasing: own.releasing.count)
         }
         guard slots.count >= limits.total else { return nil }
-        return LimitDenial(scope: .total, limit: limits.total, inUse: slots.count, releasing: own.releasing)
+        return LimitDenial(scope: .total, limit: limits.total, inUse: slots.count, releasing: own.releasing.count)
     }
 
-    mutating func commit(_ record: LeaseRecord, now: MonotonicInstant) -> Bool {
+    mutating func commit(_ record: LeaseRecord, now: MonotonicInstant, claim: Duration = .zero) -> Bool {
         if case .lease(let kept) = holdings[record.key], kept.record.token == record.token { return true }
         guard case .reservation(record.token) = holdings[record.key] else {
             condemn(
                 KillTicket(sandbox: record.sandbox.id, token: record.token, key: record.key, reason: .fenced),
-                now: now
+                now: now,
+                claim: claim
             )
             intents[record.token] = nil
             return false
@@ -143,6 +148,7 @@ struct StoreLedger {
     mutating func detachIntent(_ key: LeaseKey, token: CreationToken, now: MonotonicInstant) {
         if case .reservation(token) = holdings[key] { holdings[key] = nil }
         intents[token]?.dueAt = now
+        intents[token]?.agesFrom = now
     }
 
     // MARK: Endings
@@ -154,10 +160,12 @@ struct StoreLedger {
             return .ended(end(kept, reason: reason, now: now, claim: claim))
         case .reservation(let token):
             holdings[key] = nil
+            markReleasing(token)
             return .fenced(token)
         case nil:
-            // A repetition: the sandbox may still be dying.
-            let dying = outbox.values.first { $0.ticket.key == key && $0.ticket.token != nil }?.ticket.token
+            // A repetition: the sandbox may still be dying, or be made only to die.
+            let condemned = outbox.values.first { $0.ticket.key == key && $0.ticket.token != nil }?.ticket.token
+            let dying = condemned ?? intents.first { $0.value.key == key }?.key
             return dying.map { .dying($0) } ?? .nothing
         }
     }
@@ -202,6 +210,7 @@ struct StoreLedger {
     private mutating func free(_ token: CreationToken) {
         guard let key = slots.removeValue(forKey: token), var user = users[key.user] else { return }
         user.taken -= 1
+        user.releasing.remove(token)
         users[key.user] = user.taken == 0 ? nil : user
     }
 
@@ -248,10 +257,13 @@ struct StoreLedger {
     /// Leases that are due; the cost grows with these, not with all. Each is offered again a while later.
     mutating func dueLeases(limit: Int, again: Duration, now: MonotonicInstant) -> [DueLease] {
         var due: [DueLease] = []
+        var offered: Set<LeaseKey> = []
         while due.count < limit, let alarm = alarms.min, alarm.at <= now {
             alarms.removeMin()
             guard case .lease(let kept) = holdings[alarm.key], kept.record.epoch == alarm.epoch else { continue }
             let isDue = kept.due.at <= now
+            // A lease that was paused and resumed has more than one alarm; the first will do.
+            guard !isDue || offered.insert(alarm.key).inserted else { continue }
             if isDue { due.append(DueLease(record: kept.current(now: now), reason: kept.due.reason)) }
             alarms.insert(Alarm(at: isDue ? now + again : kept.due.at, key: alarm.key, epoch: alarm.epoch))
         }
@@ -273,9 +285,18 @@ struct StoreLedger {
     // MARK: Outbox and intents
 
     private mutating func condemn(_ ticket: KillTicket, now: MonotonicInstant, claim: Duration = .zero) {
-        guard outbox[ticket.sandbox] == nil else { return }
-        outbox[ticket.sandbox] = Condemned(ticket: ticket, since: now, dueAt: now + claim)
-        if let token = ticket.token, let key = slots[token] { users[key.user]?.releasing += 1 }
+        if let token = ticket.token { markReleasing(token) }
+        guard let present = outbox[ticket.sandbox] else {
+            outbox[ticket.sandbox] = Condemned(ticket: ticket, since: now, dueAt: now + claim)
+            return
+        }
+        // Condemned before, by somebody who knew of no slot: its death must free this one.
+        if present.ticket.token == nil { outbox[ticket.sandbox]?.ticket.token = ticket.token }
+    }
+
+    private mutating func markReleasing(_ slot: CreationToken) {
+        guard let key = slots[slot] else { return }
+        users[key.user]?.releasing.insert(slot)
     }
 
     mutating func enqueueKill(_ ticket: KillTicket, now: MonotonicInstant) {
@@ -290,10 +311,7 @@ struct StoreLedger {
 
     mutating func confirmKilled(_ ticket: KillTicket) -> Bool {
         guard let entry = outbox.removeValue(forKey: ticket.sandbox) else { return false }
-        if let token = entry.ticket.token {
-            if let key = slots[token] { users[key.user]?.releasing -= 1 }
-            free(token)
-        }
+        if let token = entry.ticket.token { free(token) }
         return true
     }
 
@@ -306,7 +324,7 @@ struct StoreLedger {
         let due = intents.filter { $0.value.dueAt <= now }.sorted { $0.value.since < $1.value.since }.prefix(limit)
         for (token, _) in due { intents[token]?.dueAt = now + claim }
         return due.map { token, open in
-            Intent(token: token, key: open.key, epoch: open.epoch, age: now - open.since)
+            Intent(token: token, key: open.key, epoch: open.epoch, age: now - open.agesFrom)
         }
     }
 
@@ -342,18 +360,17 @@ struct StoreLedger {
     func list(user: String?, limit: Int, after cursor: String?, now: MonotonicInstant) -> LeasePage {
         let keys = holdings.keys
             .filter { key in user.map { $0 == key.user } ?? true }
-            .map { ($0.canonical, $0) }
-            .filter { name, _ in cursor.map { name > $0 } ?? true }
-            .sorted { $0.0 < $1.0 }
+            .map { (name: $0.canonical, key: $0) }
+            .filter { entry in cursor.map { entry.name > $0 } ?? true }
+            .sorted { $0.name < $1.name }
         var page = LeasePage(leases: [], cursor: nil)
-        for (name, key) in keys {
+        for (_, key) in keys {
             guard case .lease(let kept) = holdings[key] else { continue }
             // One more lease than asked for exists: so there is another page.
             if page.leases.count == limit {
                 page.cursor = page.leases.last?.key.canonical
                 break
             }
-            _ = name
             page.leases.append(kept.current(now: now))
         }
         return page
