@@ -18,6 +18,12 @@ public protocol LeaseStore: Sendable {
     /// - Returns: `false` if the reservation was fenced meanwhile. The sandbox is then in the kill outbox, with the slot.
     func commit(_ lease: LeaseRecord) async throws(StoreError) -> Bool
 
+    /// Takes over a sandbox that was found at the provider, as the lease of its key, under a new epoch.
+    ///
+    /// Its slot counts even above the limits: it exists and costs money, and stops further grants.
+    /// - Returns: The epoch, or `nil` if the key holds something already.
+    func adopt(_ lease: LeaseRecord) async throws(StoreError) -> Epoch?
+
     /// Gives up a reservation whose creation surely made nothing: slot and intent are gone.
     func abandon(_ key: LeaseKey, token: CreationToken) async throws(StoreError)
 

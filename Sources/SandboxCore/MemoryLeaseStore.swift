@@ -33,6 +33,11 @@ public final class MemoryLeaseStore: LeaseStore {
         ledger.withLock { $0.commit(lease, now: time.now(), claim: claim) }
     }
 
+    /// See ``LeaseStore/adopt(_:)``.
+    public func adopt(_ lease: LeaseRecord) -> Epoch? {
+        ledger.withLock { $0.adopt(lease, now: time.now(), wallNow: time.wallNow()) }
+    }
+
     /// See ``LeaseStore/abandon(_:token:)``.
     public func abandon(_ key: LeaseKey, token: CreationToken) {
         ledger.withLock { $0.abandon(key, token: token) }

@@ -72,7 +72,7 @@ extension SandboxManager {
                 guard case .retry(let pause) = step else {
                     if schedule.hasRetried, failure.isRetryable { observer.retriesExhausted(.create) }
                     if let reservation { try await abandon(key, reservation) }
-                    throw isWanted ? .provider(failure) : .staleEpoch
+                    throw isWanted ? .provider(failure) : isDraining ? .draining : .staleEpoch
                 }
                 observer.retried(.create, because: failure.retryReason ?? .reset)
                 await runtime.time.sleep(for: pause)
@@ -221,7 +221,13 @@ extension SandboxManager {
             ended(fenced, .fenced, created: lease.created)
             throw .staleEpoch
         }
-        try admit(lease, ticket)
+        do throws(ManagerError) {
+            try admit(lease, ticket)
+        } catch {
+            // Released before there was a reservation to fence: the store knows a lease that nobody wants.
+            try await end(lease, .fenced)
+            throw error
+        }
         log.info("created a sandbox", metadata: ["key": "\(key)", "sandbox": "\(sandbox.id)"])
         return grant(lease, .created)
     }

@@ -11,6 +11,10 @@ extension SandboxManager {
     ) async throws(ManagerError) -> Grant {
         if let grant = try await grantFromMemory(key) { return grant }
         if let grant = try await grantFromStore(key, ticket) { return grant }
+        if !isKnowledgeComplete {
+            try await lookUpAtProvider(key)
+            if let grant = try await grantFromStore(key, ticket) { return grant }
+        }
         return try await grantFromCreation(key, options, ticket)
     }
 

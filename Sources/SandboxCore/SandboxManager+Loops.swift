@@ -12,6 +12,7 @@ extension SandboxManager {
     /// Runs all loops until the task is cancelled.
     public func run() async {
         await withTaskGroup(of: Void.self) { group in
+            group.addTask { await self.recover() }
             for (loop, interval) in Self.loops(of: configuration) {
                 group.addTask { await self.turn(loop, every: interval) }
             }

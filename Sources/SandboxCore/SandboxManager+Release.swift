@@ -23,6 +23,8 @@ extension SandboxManager {
         try await measured(.release) { () async throws(ManagerError) in
             try refuseWhenDraining()
             let patience = runtime.time.now() + configuration.releaseWait
+            // What ran before this process is released too, not only what it knows.
+            try await lookUpAtProvider(key)
             let outcome = try await asked { () async throws(StoreError) in
                 try await store.release(key, reason: .released)
             }

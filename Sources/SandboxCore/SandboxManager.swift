@@ -20,6 +20,8 @@ public actor SandboxManager {
     nonisolated let recorder = Mutex(FlightRecorder())
     nonisolated let counters = StatisticsCounters()
     nonisolated let draining = Atomic(false)
+    /// Whether everything that ran before this process is in the books.
+    nonisolated let hasRecovered = Atomic(false)
     /// Public operations and detached flights under way; shutdown waits until there are none.
     nonisolated let inFlight = Atomic(0)
     /// The last time that any sandbox answered a probe: one that is silent while others answer is ill.

@@ -90,9 +90,7 @@ struct StoreLedger {
             break
         }
         if let denial = denial(for: request.key.user, request.limits) { return .limited(denial) }
-        // One counter for all keys: it grows for each of them, and needs no memory of keys long gone.
-        lastEpoch = max(lastEpoch + 1, wallNow.microseconds)
-        let epoch = Epoch(lastEpoch)
+        let epoch = nextEpoch(after: nil, wallNow: wallNow)
         slots[request.token] = request.key
         users[request.key.user, default: UserSlots()].taken += 1
         holdings[request.key] = .reservation(request.token)
@@ -128,6 +126,22 @@ struct StoreLedger {
             return false
         }
         intents[record.token] = nil
+        keep(record, now: now)
+        return true
+    }
+
+    mutating func adopt(_ record: LeaseRecord, now: MonotonicInstant, wallNow: WallTime) -> Epoch? {
+        guard holdings[record.key] == nil else { return nil }
+        var record = record
+        record.epoch = nextEpoch(after: record.epoch, wallNow: wallNow)
+        if slots.updateValue(record.key, forKey: record.token) == nil {
+            users[record.key.user, default: UserSlots()].taken += 1
+        }
+        keep(record, now: now)
+        return record.epoch
+    }
+
+    private mutating func keep(_ record: LeaseRecord, now: MonotonicInstant) {
         let kept = Kept(
             record: record,
             created: now - record.age,
@@ -135,9 +149,14 @@ struct StoreLedger {
             remoteExpiry: now + record.sandbox.remainingLife
         )
         holdings[record.key] = .lease(kept)
-        activeCount += 1
+        if record.isPaused { pausedCount += 1 } else { activeCount += 1 }
         arm(kept)
-        return true
+    }
+
+    /// One counter for all keys: it grows for each of them, and needs no memory of keys long gone.
+    private mutating func nextEpoch(after known: Epoch?, wallNow: WallTime) -> Epoch {
+        lastEpoch = max(max(lastEpoch, known?.rawValue ?? 0) + 1, wallNow.microseconds)
+        return Epoch(lastEpoch)
     }
 
     mutating func abandon(_ key: LeaseKey, token: CreationToken) {
