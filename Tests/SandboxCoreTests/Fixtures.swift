@@ -12,6 +12,19 @@ extension MonotonicInstant {
     static func at(_ seconds: Double) -> MonotonicInstant { MonotonicInstant(sinceZero: .seconds(seconds)) }
 }
 
+/// A call under way.
+struct Pending<Value: Sendable>: Sendable {
+    fileprivate let task: Task<Result<Value, ManagerError>, Never>
+    fileprivate let ending: RecordedOrder
+
+    /// How it ended; waits for that.
+    var value: Result<Value, ManagerError> { get async { await task.value } }
+    /// Whether it ended.
+    var isDone: Bool { !ending.all.isEmpty }
+    /// Cancels its task.
+    func cancel() { task.cancel() }
+}
+
 /// A manager with everything around it under the test's hand.
 struct World {
     let time = ManualTime()
@@ -19,21 +32,24 @@ struct World {
     let observer = RecordingObserver()
     let provider: ScriptedProvider
     let store: any LeaseStore
+    let gate: GatedStore?
     let manager: SandboxManager
 
     /// - Parameters:
     ///   - capabilities: What the provider claims.
-    ///   - wrap: Puts something between manager and store.
+    ///   - gated: Whether a ``gate`` stands before the store.
     ///   - configure: Changes the default configuration.
     init(
         capabilities: ProviderCapabilities = ProviderCapabilities(canPause: true, outlivesProcess: true),
-        store wrap: (MemoryLeaseStore) -> any LeaseStore = { $0 },
+        gated: Bool = false,
         _ configure: (inout ManagerConfiguration) -> Void = { _ in }
     ) {
         var configuration = ManagerConfiguration()
         configure(&configuration)
         provider = ScriptedProvider(time: time, capabilities: capabilities)
-        store = wrap(MemoryLeaseStore(time: time))
+        let memory = MemoryLeaseStore(time: time)
+        gate = gated ? GatedStore(memory) : nil
+        store = gate ?? memory
         manager = SandboxManager(
             configuration: configuration,
             provider: provider,
@@ -61,22 +77,25 @@ struct World {
     }
 
     /// Starts `body` as a task of its own and returns it.
-    func start<Value: Sendable>(
-        _ body: @escaping @Sendable () async throws(ManagerError) -> Value
-    ) -> Task<Result<Value, ManagerError>, Never> {
-        Task {
+    func start<Value: Sendable>(_ body: @escaping @Sendable () async throws(ManagerError) -> Value) -> Pending<Value> {
+        let ending = RecordedOrder()
+        let task = Task { () -> Result<Value, ManagerError> in
+            defer { ending.append(1) }
             do throws(ManagerError) {
                 return .success(try await body())
             } catch {
                 return .failure(error)
             }
         }
+        return Pending(task: task, ending: ending)
     }
 
     /// Starts an acquire.
-    func acquiring(_ key: LeaseKey, _ options: AcquireOptions = AcquireOptions(), within limit: Duration? = nil)
-        -> Task<Result<Grant, ManagerError>, Never>
-    {
+    func acquiring(
+        _ key: LeaseKey,
+        _ options: AcquireOptions = AcquireOptions(),
+        within limit: Duration? = nil
+    ) -> Pending<Grant> {
         let manager = manager
         return start { () async throws(ManagerError) in try await manager.acquire(key, options, within: limit) }
     }
