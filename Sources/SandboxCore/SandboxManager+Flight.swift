@@ -9,6 +9,8 @@ extension SandboxManager {
         _ options: AcquireOptions,
         _ ticket: UserLockTable.Ticket
     ) async throws(ManagerError) -> Grant {
+        // Whoever waited for the lock when the drain began starts nothing new (O8).
+        try refuseWhenDraining()
         if let grant = try await grantFromMemory(key) { return grant }
         if let grant = try await grantFromStore(key, ticket) { return grant }
         if !isKnowledgeComplete {
@@ -137,7 +139,7 @@ extension SandboxManager {
     }
 
     /// Whether the labels name the key; a sandbox without our labels is believed to be what the store says (I5).
-    private func isOwned(_ info: SandboxInfo, by key: LeaseKey) -> Bool {
+    func isOwned(_ info: SandboxInfo, by key: LeaseKey) -> Bool {
         if let labels = info.labels { return labels.key == key }
         let user = info.metadata["user_id"] ?? key.user
         let project = info.metadata["project_id"] ?? key.project

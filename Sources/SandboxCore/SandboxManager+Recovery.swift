@@ -51,7 +51,8 @@ extension SandboxManager {
 
     /// The newest sandbox becomes the key's lease; older ones are nobody's.
     private func adopt(_ sandboxes: [SandboxInfo], _ key: LeaseKey) async {
-        let owned = sandboxes
+        let owned =
+            sandboxes
             .compactMap { info in info.labels.map { (info, $0) } }
             .filter { $0.1.key == key && $0.1.environment == configuration.environment }
             .sorted { $0.1.epoch > $1.1.epoch }

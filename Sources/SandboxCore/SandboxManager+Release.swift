@@ -94,7 +94,8 @@ extension SandboxManager {
             return true
         case .failure(let error):
             let bound = min(Duration.seconds(1) * (1 << min(ticket.attempts, 6)), Self.longestKillPause)
-            let pause = bound / 2 + bound / 2 * runtime.random.nextFraction()
+            let jittered = bound / 2 + bound / 2 * runtime.random.nextFraction()
+            let pause = max(jittered, error.retryAfter ?? .zero)
             try? await store.deferKill(ticket, by: pause)
             if case .provider(let failure) = error, let reason = failure.retryReason {
                 observer.retried(.kill, because: reason)

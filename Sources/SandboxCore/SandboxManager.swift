@@ -75,7 +75,7 @@ public actor SandboxManager {
     public nonisolated var greatestAge: Duration { configuration.maxAge }
 
     /// Whether new work is refused.
-    public nonisolated var isDraining: Bool { draining.load(ordering: .acquiring) }
+    public nonisolated var isDraining: Bool { draining.load(ordering: .sequentiallyConsistent) }
 
     // MARK: Acquire
 
@@ -184,7 +184,8 @@ public actor SandboxManager {
     ) async throws(ManagerError) -> Value {
         let start = runtime.time.now()
         observer.operationStarted(operation)
-        inFlight.increment()
+        // Ordered against the drain: either this operation sees that it began, or it sees this operation.
+        inFlight.wrappingAdd(1, ordering: .sequentiallyConsistent)
         defer { inFlight.wrappingSubtract(1, ordering: .relaxed) }
         do throws(ManagerError) {
             let value = try await body()

@@ -1,6 +1,8 @@
-import SandboxCore
+import Synchronization
 import TestSupport
 import Testing
+
+@testable import SandboxCore
 
 /// A key that is valid by construction.
 func key(_ user: String = "alice", _ project: String = "p1") throws -> LeaseKey {
@@ -12,6 +14,19 @@ extension MonotonicInstant {
     static func at(_ seconds: Double) -> MonotonicInstant { MonotonicInstant(sinceZero: .seconds(seconds)) }
 }
 
+/// A call under way.
+struct Pending<Value: Sendable>: Sendable {
+    fileprivate let task: Task<Result<Value, ManagerError>, Never>
+    fileprivate let ending: RecordedOrder
+
+    /// How it ended; waits for that.
+    var value: Result<Value, ManagerError> { get async { await task.value } }
+    /// Whether it ended.
+    var isDone: Bool { !ending.all.isEmpty }
+    /// Cancels its task.
+    func cancel() { task.cancel() }
+}
+
 /// A manager with everything around it under the test's hand.
 struct World {
     let time = ManualTime()
@@ -19,21 +34,26 @@ struct World {
     let observer = RecordingObserver()
     let provider: ScriptedProvider
     let store: any LeaseStore
+    let gate: GatedStore?
     let manager: SandboxManager
 
     /// - Parameters:
     ///   - capabilities: What the provider claims.
-    ///   - wrap: Puts something between manager and store.
+    ///   - gated: Whether a ``gate`` stands before the store.
+    ///   - recovered: Whether what ran before is known already.
     ///   - configure: Changes the default configuration.
     init(
         capabilities: ProviderCapabilities = ProviderCapabilities(canPause: true, outlivesProcess: true),
-        store wrap: (MemoryLeaseStore) -> any LeaseStore = { $0 },
+        gated: Bool = false,
+        recovered: Bool = true,
         _ configure: (inout ManagerConfiguration) -> Void = { _ in }
     ) {
         var configuration = ManagerConfiguration()
         configure(&configuration)
         provider = ScriptedProvider(time: time, capabilities: capabilities)
-        store = wrap(MemoryLeaseStore(time: time))
+        let memory = MemoryLeaseStore(time: time)
+        gate = gated ? GatedStore(memory) : nil
+        store = gate ?? memory
         manager = SandboxManager(
             configuration: configuration,
             provider: provider,
@@ -41,6 +61,8 @@ struct World {
             runtime: Runtime(time: time, random: SeededRandom(), spawner: spawner),
             observer: observer
         )
+        // Most tests begin with a provider that is known to be empty.
+        manager.hasRecovered.store(recovered, ordering: .releasing)
     }
 
     /// Another replica: own memory, the same store and provider.
@@ -51,32 +73,37 @@ struct World {
         var configuration = ManagerConfiguration()
         configuration.owner = "replica"
         configure(&configuration)
-        return SandboxManager(
+        let replica = SandboxManager(
             configuration: configuration,
             provider: provider,
             store: store,
             runtime: Runtime(time: time, random: SeededRandom(seed: 2), spawner: spawner),
             observer: observer
         )
+        replica.hasRecovered.store(true, ordering: .releasing)
+        return replica
     }
 
     /// Starts `body` as a task of its own and returns it.
-    func start<Value: Sendable>(
-        _ body: @escaping @Sendable () async throws(ManagerError) -> Value
-    ) -> Task<Result<Value, ManagerError>, Never> {
-        Task {
+    func start<Value: Sendable>(_ body: @escaping @Sendable () async throws(ManagerError) -> Value) -> Pending<Value> {
+        let ending = RecordedOrder()
+        let task = Task { () -> Result<Value, ManagerError> in
+            defer { ending.append(1) }
             do throws(ManagerError) {
                 return .success(try await body())
             } catch {
                 return .failure(error)
             }
         }
+        return Pending(task: task, ending: ending)
     }
 
     /// Starts an acquire.
-    func acquiring(_ key: LeaseKey, _ options: AcquireOptions = AcquireOptions(), within limit: Duration? = nil)
-        -> Task<Result<Grant, ManagerError>, Never>
-    {
+    func acquiring(
+        _ key: LeaseKey,
+        _ options: AcquireOptions = AcquireOptions(),
+        within limit: Duration? = nil
+    ) -> Pending<Grant> {
         let manager = manager
         return start { () async throws(ManagerError) in try await manager.acquire(key, options, within: limit) }
     }

@@ -20,7 +20,7 @@ struct RecoveryTests {
     }
 
     @Test func `I3, I10: what ran before the process is leased again, not made again`() async throws {
-        let world = World()
+        let world = World(recovered: false)
         let key = try key()
         let old = world.provider.plant(order(key, epoch: 7, token: "before"))
         let grant = try await world.manager.acquire(key)
@@ -31,7 +31,7 @@ struct RecoveryTests {
     }
 
     @Test func `I2: a sandbox taken over takes its slot`() async throws {
-        let world = World(store: { $0 }) {
+        let world = World(recovered: false) {
             $0.limits = SlotLimits(perUser: 1, total: 5)
         }
         _ = world.provider.plant(order(try key("alice", "p1"), epoch: 7, token: "before"))
@@ -42,7 +42,7 @@ struct RecoveryTests {
     }
 
     @Test func `the newest of several sandboxes is leased and the older ones die`() async throws {
-        let world = World()
+        let world = World(recovered: false)
         let key = try key()
         let older = world.provider.plant(order(key, epoch: 7, token: "older"))
         let newer = world.provider.plant(order(key, epoch: 8, token: "newer"))
@@ -53,7 +53,7 @@ struct RecoveryTests {
     }
 
     @Test func `I5: sandboxes of another environment are not touched`() async throws {
-        let world = World()
+        let world = World(recovered: false)
         let key = try key()
         let foreign = world.provider.plant(order(key, epoch: 7, token: "x", environment: "staging"))
         let grant = try await world.manager.acquire(key)
@@ -63,7 +63,7 @@ struct RecoveryTests {
     }
 
     @Test func `O4: a release finds what only the provider knows`() async throws {
-        let world = World()
+        let world = World(recovered: false)
         let key = try key()
         let old = world.provider.plant(order(key, epoch: 7, token: "before"))
         #expect(try await world.manager.release(key) == .released)
@@ -71,7 +71,7 @@ struct RecoveryTests {
     }
 
     @Test func `nothing is created while the provider cannot say what runs`() async throws {
-        let world = World()
+        let world = World(recovered: false)
         let key = try key()
         world.provider.always(.list, .fail(ProviderError(.list, .reset, "reset", effect: .none)))
         await #expect(throws: ManagerError.self) { try await world.manager.acquire(key) }
