@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Checks the Grafana boards in dashboards/: what a board needs to be right, and that boards, alerts and runbooks agree.
 
-Every board: a uid after the name of its file, `editable: false`, schemaVersion 39 or later; the variables datasource, job
-and instance as agreed; annotations for deploys and firing alerts; links to the sibling boards and the runbooks.
-Every panel: a place that overlaps no other, a unit, and a description that asks a question and says what to do about the
-answer; the data source of the variable. Every query: job and instance in each selector, `$__rate_interval` in each rate
+Every board: a uid after the name of its file, `editable: false`, schemaVersion 39 or later; the variables datasource,
+job and instance as agreed; annotations for deploys and firing alerts; links to the other boards and the runbooks.
+Every panel: a place that overlaps no other, a unit, a description that asks a question and says what to do about the
+answer, the data source of the variable. Every query: job and instance in each selector, `$__rate_interval` in each rate
 (`$__range` in an increase), counters only under rate or increase. Histograms are shown as p50, p95, p99 and heatmap;
 what has a limit is shown with it; a threshold that is drawn is that of an alert, or explained.
 
