@@ -8,6 +8,8 @@ struct Command: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "sandbox-manager",
         abstract: "Leases sandboxes: one (user, project) pair, one healthy sandbox.",
+        discussion: "Without a subcommand it runs the daemon, whose settings these are.\n\n"
+            + ConfigurationCatalogue.helpText(),
         version: Build.version,
         subcommands: [Run.self, Config.self],
         defaultSubcommand: Run.self

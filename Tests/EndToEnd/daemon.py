@@ -32,7 +32,8 @@ DEFAULTS = {
     "RATE_CREATES_PER_USER_PER_MINUTE": "0",
     "RATE_BURST": "0",
 }
-_LISTENING = re.compile(r"^\S+ notice listening .*$", re.MULTILINE)
+# Both shapes of the line, text and JSON; a level above notice hides it.
+_LISTENING = re.compile(r"^.*\blistening\b.*\bapi\W.*$", re.MULTILINE)
 
 
 def environment(folder: Path, settings: Mapping[str, str]) -> dict[str, str]:
@@ -208,6 +209,6 @@ def run_to_end(
 
 
 def _address(line: str, name: str) -> Address:
-    found = re.search(rf"\b{name}=(\S+):(\d+)", line)
+    found = re.search(rf"\b{name}\W+([\d.]+):(\d+)", line)
     assert found is not None, line
     return Address(found[1], int(found[2]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import threading
@@ -132,8 +133,6 @@ def test_every_histogram_is_cumulative_and_counts_what_its_last_bucket_counts(bu
 def test_HEAD_has_the_headers_of_GET_and_no_body(busy: Daemon, path: str) -> None:
     get = busy.observe(path)
     sent = f"HEAD {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
-    import socket
-
     with socket.create_connection(busy.metrics, timeout=10) as connection:
         connection.sendall(sent)
         received = b""
