@@ -80,7 +80,7 @@ import Testing
                 let took = ContinuousClock().measure {
                     #expect(performing { try read(body) } == .invalidArgument)
                 }
-                #expect(took < .seconds(1), "\(body.prefix(10))")
+                #expect(took < .seconds(10), "\(body.prefix(10))")
             }
         }
 

@@ -75,7 +75,7 @@ struct NameResolutionTests {
         }
         let hung = Counter()
         try await withTransport({
-            $0.connectTimeout = .seconds(2)
+            $0.connectTimeout = .seconds(60)
             $0.resolver = NameResolver { name in
                 guard name.hasPrefix("dead") else { return .success(["127.0.0.1"]) }
                 hung.add()
@@ -84,33 +84,39 @@ struct NameResolutionTests {
             }
         }) { transport in
             let dead = (0..<8).map { number in
-                Task {
-                    let start = ContinuousClock.now
-                    let error = await failure(transport, .get("http://dead\(number).test/"))
-                    return (error, ContinuousClock.now - start)
-                }
+                Task { await failure(transport, .get("http://dead\(number).test/", deadline: .seconds(60))) }
             }
             let cancelled = Task { await failure(transport, .get("http://dead0.test/")) }
             #expect(await eventually { hung.count == 8 && transport.inFlight == 9 })
             cancelled.cancel()
             #expect(await cancelled.value?.isCancellation == true)
 
-            let start = ContinuousClock.now
             for number in 0..<50 {
                 let url = "http://alive\(number).test:\(server.port)/"
                 try #require(try await transport.send(.get(url)).status == 200)
             }
-            // Less than the dead ones take: nobody waited for them, nor for a thread that one of them holds.
-            #expect(ContinuousClock.now - start < .milliseconds(1500))
+            // All dead ones are still at it: nobody waited for them, nor for a thread that one of them holds.
+            #expect(transport.inFlight == 8)
 
-            for task in dead {
-                let (error, taken) = await task.value
-                #expect(error?.phase == .connecting)
-                guard case .timedOut(_, .connecting, after: .seconds(2)) = error else {
-                    Issue.record("unexpected \(String(describing: error))")
-                    continue
-                }
-                #expect(taken < .seconds(10))
+            for task in dead { task.cancel() }
+            for task in dead { #expect(await task.value?.isCancellation == true) }
+        }
+    }
+
+    @Test func `a lookup that does not end is given up at the connect timeout`() async throws {
+        let gate = Gate()
+        defer { gate.open() }
+        try await withTransport({
+            $0.connectTimeout = .milliseconds(200)
+            $0.resolver = NameResolver { _ in
+                gate.pass()
+                return .failure(.init(message: "too late"))
+            }
+        }) { transport in
+            let error = try #require(await failure(transport, .get("http://dead.test/")))
+            guard case .timedOut(_, .connecting, after: .milliseconds(200)) = error else {
+                Issue.record("unexpected \(error)")
+                return
             }
         }
     }
