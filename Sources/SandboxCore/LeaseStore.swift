@@ -225,8 +225,17 @@ public enum ReleaseOutcome: Sendable, Hashable {
     case ended(KillTicket)
     /// A creation is under way; what it makes will go to the outbox.
     case fenced(CreationToken)
-    /// The lease was ended before, and its sandbox is still in the outbox.
+    /// The lease or creation was ended before, and its slot is not free yet.
     case dying(CreationToken)
+
+    /// The slot of what was ended.
+    var slot: CreationToken? {
+        switch self {
+        case .nothing: nil
+        case .ended(let ticket): ticket.token
+        case .fenced(let token), .dying(let token): token
+        }
+    }
 }
 
 /// A sandbox that must die.

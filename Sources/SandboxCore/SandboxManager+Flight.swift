@@ -105,10 +105,13 @@ extension SandboxManager {
     }
 
     func reconnect(_ record: LeaseRecord, _ ticket: UserLockTable.Ticket) async throws(ManagerError) -> Grant? {
+        // Its ages count from when the record was read.
+        var lease = Lease(record, now: runtime.time.now())
+        // Nobody is handed it before a probe ended well.
+        lease.isSuspect = true
         let found = await Result.catching { () async throws(ProviderError) in
             try await provider.info(record.sandbox.id)
         }
-        var lease = Lease(record, now: runtime.time.now())
         switch found {
         case .failure(let error):
             throw .provider(error)
@@ -126,7 +129,12 @@ extension SandboxManager {
                 return nil
             }
             lease.isPaused = info.state == .paused
-            if !lease.isPaused { lease.remoteExpiry = runtime.time.now() + info.sandbox.remainingLife }
+            if !lease.isPaused {
+                let now = runtime.time.now()
+                lease.remoteExpiry = now + info.sandbox.remainingLife
+                // Resumed since it was made: only the provider knows when. It can make the lease younger, never older.
+                lease.runningSince = min(now, max(lease.created, now - (runtime.time.wallNow() - info.startedAt)))
+            }
             lease.sandbox.envdAccessToken = info.sandbox.envdAccessToken ?? lease.sandbox.envdAccessToken
         }
         try admit(lease, ticket)
@@ -184,7 +192,9 @@ extension SandboxManager {
 
     /// How long the sandbox of a lease may live by itself, counted from now: never past the lease's greatest age.
     func life(of lease: Lease) -> Duration {
-        let rest = lease.created + configuration.maxAge - runtime.time.now()
+        let now = runtime.time.now()
+        let start = lease.isPaused ? now : lease.runningSince
+        let rest = start + configuration.maxAge - now
         return max(.seconds(1), min(lease.idleTimeout + configuration.grace, rest))
     }
 

@@ -73,6 +73,8 @@ extension SandboxManager {
             }
             return try await exclusively(key) { () async throws(ManagerError) in
                 guard let lease = try await known(key) else { throw .notFound }
+                // From here on nobody is handed the lease without waiting for this to end (K5).
+                table.withLock { $0.suspect(key, epoch: lease.epoch) }
                 do throws(ProviderError) {
                     try await provider.pause(lease.sandbox.id)
                 } catch {
@@ -199,7 +201,15 @@ extension SandboxManager {
         // Found, but not seen to live: the next acquire probes it.
         lease.isSuspect = true
         table.withLock { $0.insert(lease) }
-        return lease
+        // Insert, then look again: a release ends the lease in the store before it empties memory, so one of the two
+        // sees the other (K8).
+        guard case .lease(let current) = try await asked({ () async throws(StoreError) in try await store.lookup(key) }),
+            current.epoch == lease.epoch
+        else {
+            table.withLock { _ = $0.remove(key, epoch: lease.epoch) }
+            return nil
+        }
+        return table.withLock { $0[key] }
     }
 
     /// Runs `body` while nobody else works on `key`.

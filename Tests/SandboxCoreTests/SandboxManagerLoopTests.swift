@@ -47,27 +47,6 @@ import Testing
         #expect(world.provider.live.count == 1)
     }
 
-    @Test func `K1 a paused lease resumed after the reaper found it expired lives`() async throws {
-        let world = World(gated: true) { $0.pausedMaxAge = .seconds(1000) }
-        let store = try #require(world.gate)
-        _ = try await world.manager.acquire(try key())
-        _ = try await world.manager.pause(try key())
-        world.time.advance(by: .seconds(999))
-        // The reaper of another replica, whose memory knows nothing of the lease.
-        let replica = world.replica { $0.pausedMaxAge = .seconds(1000) }
-        store.close(.dueLeases, .before)
-        let round = world.start { () async throws(ManagerError) in await replica.round(.reaper) }
-        #expect(await store.arrived(.dueLeases, .before))
-        store.close(.dueLeases, .after)
-        world.time.advance(by: .seconds(0.5))
-        store.open(.dueLeases, .before)
-        #expect(await store.arrived(.dueLeases, .after))
-        #expect(try await world.manager.acquire(try key()).source == .verified)
-        store.open(.dueLeases, .after)
-        _ = await round.value
-        #expect(world.provider.live.count == 1)
-    }
-
     @Test(arguments: [true, false])
     func `K1 a lease extended after the reaper found it expired lives`(isOwn: Bool) async throws {
         let world = World(gated: true) { $0.idleTimeout = .seconds(3000) }
