@@ -47,6 +47,8 @@ extension SandboxManager {
         case .alive:
             let now = runtime.time.now()
             // After the wait the lease may be another's business: then nobody is handed this one.
+            guard table.withLock({ $0.recordUse(lease.key, epoch: lease.epoch, now: now) }) != nil else { return nil }
+            await tellUse(of: lease)
             return table.withLock { $0.recordUse(lease.key, epoch: lease.epoch, now: now) }
         case nil:
             return nil
@@ -61,6 +63,12 @@ extension SandboxManager {
         case .keep(let error), .doubt(let error):
             throw error
         }
+    }
+
+    /// A lease that lay idle is used again: the store hears of it at once, so that no other replica reaps it (I7). Should
+    /// that fail, the reaper's next round tells of it.
+    func tellUse(of lease: Lease) async {
+        try? await store.touch([LeaseUse(key: lease.key, epoch: lease.epoch, age: .zero)])
     }
 
     /// Attaches to a paused sandbox with an explicit life (T7).

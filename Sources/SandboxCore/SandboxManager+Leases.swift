@@ -55,6 +55,7 @@ extension SandboxManager {
                 guard let lease = try await known(key) else { throw .notFound }
                 let now = runtime.time.now()
                 table.withLock { _ = $0.recordUse(key, epoch: lease.epoch, now: now) }
+                await tellUse(of: lease)
                 if !lease.isPaused, try await extend(lease) == .gone { throw .gone }
                 guard let found = try await description(of: key) else { throw .notFound }
                 return found
@@ -106,6 +107,7 @@ extension SandboxManager {
             guard let lease = try await known(key) else { throw .notFound }
             let started = runtime.time.now()
             guard table.withLock({ $0.beginUse(key, epoch: lease.epoch, now: started) }) else { throw .notFound }
+            await tellUse(of: lease)
             defer {
                 let now = runtime.time.now()
                 table.withLock { $0.endUse(key, epoch: lease.epoch, now: now) }

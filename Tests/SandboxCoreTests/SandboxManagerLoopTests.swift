@@ -47,18 +47,33 @@ import Testing
         #expect(world.provider.live.count == 1)
     }
 
+    @Test func `K1 I7 a use after a long idle time is known to every replica's reaper at once`() async throws {
+        let world = World()
+        let replica = world.replica()
+        for use in 0..<3 {
+            _ = try await world.manager.acquire(try key(), AcquireOptions(idleTimeout: .seconds(500)))
+            world.time.advance(by: .seconds(499))
+            switch use {
+            case 0: #expect(try await world.manager.acquire(try key()).source == .verified)
+            case 1: _ = try await world.manager.keepalive(try key())
+            default:
+                _ = try await world.manager.exec(
+                    try key(), ExecRequest(command: ["true"], timeout: .seconds(1)))
+            }
+            world.time.advance(by: .seconds(1))
+            #expect(await replica.round(.reaper) == .ok)
+            #expect(await world.spawner.idle())
+            #expect(world.provider.live.count == 1, "use \(use)")
+        }
+    }
+
     @Test(arguments: [true, false])
     func `K1 a lease extended after the reaper found it expired lives`(isOwn: Bool) async throws {
-        let world = World(gated: true) { $0.idleTimeout = .seconds(3000) }
+        let world = World(gated: true)
         let store = try #require(world.gate)
-        // Idle timeout 3,000 s, life 3,300 s: expiry comes first only after a short grant.
-        world.provider.grantLess(by: .seconds(3000))
-        _ = try await world.manager.acquire(try key())
-        _ = try await world.manager.pause(try key())
-        _ = try await world.manager.acquire(try key())
-        world.provider.grantLess(by: .zero)
-        let expiry = try await world.manager.describe(try key()).record.sandbox.remainingLife
-        world.time.advance(by: expiry)
+        // An idle timeout of the greatest age: it is the expiry that comes first.
+        _ = try await world.manager.acquire(try key(), AcquireOptions(idleTimeout: .seconds(3600)))
+        world.time.advance(by: .seconds(3600))
         store.close(.dueLeases, .after)
         let reaping = isOwn ? world.manager : world.replica()
         let round = world.start { () async throws(ManagerError) in await reaping.round(.reaper) }
