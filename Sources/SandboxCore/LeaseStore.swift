@@ -15,7 +15,8 @@ public protocol LeaseStore: Sendable {
 
     /// Turns a reservation into a lease; the slot moves along.
     ///
-    /// - Returns: `false` if the reservation was fenced meanwhile. The sandbox is then in the kill outbox, with the slot.
+    /// - Returns: `false` if the reservation was fenced meanwhile. The sandbox is then in the kill outbox, with the
+    ///   slot.
     func commit(_ lease: LeaseRecord) async throws(StoreError) -> Bool
 
     /// Gives up a reservation whose creation surely made nothing: slot and intent are gone.

@@ -65,8 +65,8 @@ extension SandboxManager {
         }
     }
 
-    /// A lease that lay idle is used again: the store hears of it at once, so that no other replica reaps it (I7). Should
-    /// that fail, the reaper's next round tells of it.
+    /// A lease that lay idle is used again: the store hears of it at once, so that no other replica reaps it (I7).
+    /// Should that fail, the reaper's next round tells of it.
     func tellUse(of lease: Lease) async {
         try? await store.touch([LeaseUse(key: lease.key, epoch: lease.epoch, age: .zero)])
     }

@@ -129,6 +129,8 @@ extension SandboxManager {
     ///   - user: Only this user's, if given.
     ///   - limit: 1 to 1,000.
     ///   - cursor: Where the last page ended.
+    /// - Returns: The leases of the page, and where to go on; no cursor on the last page.
+    /// - Throws: `.invalidArgument` for a limit out of bounds, `.storeUnavailable`.
     public func list(
         user: String?,
         limit: Int,
@@ -205,7 +207,8 @@ extension SandboxManager {
         table.withLock { $0.insert(lease) }
         // Insert, then look again: a release ends the lease in the store before it empties memory, so one of the two
         // sees the other (K8).
-        guard case .lease(let current) = try await asked({ () async throws(StoreError) in try await store.lookup(key) }),
+        guard
+            case .lease(let current) = try await asked({ () async throws(StoreError) in try await store.lookup(key) }),
             current.epoch == lease.epoch
         else {
             table.withLock { _ = $0.remove(key, epoch: lease.epoch) }

@@ -71,7 +71,8 @@ extension SandboxManager {
 
     // MARK: Reaper
 
-    /// Ends leases that are idle or past their expiry. Decides under the key's lock, by epoch and last use (I7, K1, K2).
+    /// Ends leases that are idle or past their expiry. Decides under the key's lock, by epoch and last use (I7, K1,
+    /// K2).
     private func reap() async throws(ManagerError) -> Tally {
         guard !configuration.faults.contains(.reaperFailure) else { throw .internal("fault reaper-failure") }
         let now = runtime.time.now()
@@ -136,9 +137,11 @@ extension SandboxManager {
 
     /// Whether the store holds the same lease, still past its expiry.
     private func isExpired(_ record: LeaseRecord) async throws(ManagerError) -> Bool {
-        guard case .lease(let current) = try await asked({ () async throws(StoreError) in
-            try await store.lookup(record.key)
-        }) else { return false }
+        guard
+            case .lease(let current) = try await asked({ () async throws(StoreError) in
+                try await store.lookup(record.key)
+            })
+        else { return false }
         return current.epoch == record.epoch && current.sandbox.remainingLife <= .zero
     }
 

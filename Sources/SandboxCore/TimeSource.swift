@@ -74,11 +74,12 @@ extension RandomSource {
 ///
 /// Production starts a task and counts it, so that shutdown can wait; a simulation puts the work on its own queue.
 public protocol TaskSpawner: Sendable {
-    /// Starts `operation` and returns a handle that can cancel it.
+    /// Starts `operation`.
     ///
     /// - Parameters:
     ///   - name: What the work is, for whoever looks at a hung process.
     ///   - operation: The work; it must bound its own waits.
+    /// - Returns: A handle that can cancel it.
     @discardableResult
     func spawn(_ name: String, _ operation: @escaping @Sendable () async -> Void) -> SpawnedTask
 }

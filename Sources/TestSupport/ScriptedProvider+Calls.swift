@@ -30,7 +30,9 @@ extension ScriptedProvider {
                 }
             }
             return .success(
-                matching.map { Self.info(of: $0, time: time) }.sorted { $0.sandbox.id.rawValue < $1.sandbox.id.rawValue }
+                matching.map { Self.info(of: $0, time: time) }.sorted {
+                    $0.sandbox.id.rawValue < $1.sandbox.id.rawValue
+                }
             )
         }
     }
@@ -69,7 +71,9 @@ extension ScriptedProvider {
 
     /// Pauses.
     public func pause(_ id: SandboxID, timeout: Duration) async throws(ProviderError) {
-        try await end(Call(operation: .pause, sandbox: id, timeout: timeout)) { state, _ -> Result<Void, ProviderError> in
+        try await end(Call(operation: .pause, sandbox: id, timeout: timeout)) {
+            state,
+            _ -> Result<Void, ProviderError> in
             guard state.live[id] != nil else { return .failure(Self.gone(.pause)) }
             state.live[id]?.state = .paused
             return .success(())

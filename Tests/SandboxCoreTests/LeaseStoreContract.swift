@@ -28,18 +28,30 @@ struct LeaseStoreContract {
 
     private func request(_ key: LeaseKey, _ token: String) -> ReservationRequest {
         ReservationRequest(
-            key: key, owner: "me", token: CreationToken(token), limits: SlotLimits(perUser: 2, total: 3),
-            intentDeadline: .seconds(195))
+            key: key,
+            owner: "me",
+            token: CreationToken(token),
+            limits: SlotLimits(perUser: 2, total: 3),
+            intentDeadline: .seconds(195)
+        )
     }
 
     private func record(_ key: LeaseKey, _ epoch: Epoch, _ token: String) -> LeaseRecord {
         LeaseRecord(
-            key: key, epoch: epoch, token: CreationToken(token),
+            key: key,
+            epoch: epoch,
+            token: CreationToken(token),
             sandbox: ProviderSandbox(
-                id: SandboxID("sb-\(token)"), template: "base", envdAccessToken: Secret("s"),
-                remainingLife: .seconds(800)),
-            createdAt: WallTime(sinceEpoch: .seconds(1_800_000_000)), age: .zero, idle: .zero,
-            idleTimeout: .seconds(500))
+                id: SandboxID("sb-\(token)"),
+                template: "base",
+                envdAccessToken: Secret("s"),
+                remainingLife: .seconds(800)
+            ),
+            createdAt: WallTime(sinceEpoch: .seconds(1_800_000_000)),
+            age: .zero,
+            idle: .zero,
+            idleTimeout: .seconds(500)
+        )
     }
 
     private func reserved(_ store: any LeaseStore, _ key: LeaseKey, _ token: String) async throws -> Epoch {
@@ -127,7 +139,10 @@ struct LeaseStoreContract {
         #expect(second > epoch)
         #expect(try await !store.commit(record(key, epoch, "a")))
         #expect(store.usage().outbox == 1 && store.usage().slots == 2 && store.usage().reservations == 1)
-        guard case .limited(let denial) = try await store.reserve(request(try LeaseKey(user: key.user, project: "x"), "c"))
+        guard
+            case .limited(let denial) = try await store.reserve(
+                request(try LeaseKey(user: key.user, project: "x"), "c")
+            )
         else {
             Issue.record("not limited")
             return

@@ -176,8 +176,15 @@ import Testing
     private func lease(_ epoch: Int64 = 1, now: Double = 0) throws -> Lease {
         let sandbox = ProviderSandbox(id: SandboxID("sb\(epoch)"), template: "base", remainingLife: .seconds(800))
         let record = LeaseRecord(
-            key: try key(), epoch: Epoch(epoch), token: CreationToken("t\(epoch)"), sandbox: sandbox,
-            createdAt: WallTime(sinceEpoch: .zero), age: .zero, idle: .zero, idleTimeout: .seconds(500))
+            key: try key(),
+            epoch: Epoch(epoch),
+            token: CreationToken("t\(epoch)"),
+            sandbox: sandbox,
+            createdAt: WallTime(sinceEpoch: .zero),
+            age: .zero,
+            idle: .zero,
+            idleTimeout: .seconds(500)
+        )
         return Lease(record, now: .at(now))
     }
 

@@ -56,7 +56,8 @@ import Testing
         await world.expectQuiet()
     }
 
-    @Test func `L1 I2 twelve concurrent projects of one user get exactly as many sandboxes as the limit says`() async throws
+    @Test func `L1 I2 twelve concurrent projects of one user get exactly as many sandboxes as the limit says`()
+        async throws
     {
         let world = World { $0.limits = SlotLimits(perUser: 2, total: 5) }
         let tasks = try (0..<12).map { world.acquiring(try key("alice", "p\($0)")) }
@@ -122,7 +123,8 @@ import Testing
         await world.expectQuiet()
     }
 
-    @Test func `the leak of an earlier implementation shows as idle entries, and only behind its switch`() async throws {
+    @Test func `the leak of an earlier implementation shows as idle entries, and only behind its switch`() async throws
+    {
         let world = World { $0.faults = [.userLockLeak] }
         for number in 0..<5 { _ = try await world.manager.acquire(try key("u\(number)")) }
         world.time.advance(by: .seconds(7))
@@ -214,12 +216,23 @@ import Testing
         // The store's record of bob is made to point at alice's sandbox.
         let token = CreationToken("0123")
         let request = ReservationRequest(
-            key: try key("bob"), owner: "x", token: token, limits: SlotLimits(perUser: 9, total: 9),
-            intentDeadline: .seconds(9))
+            key: try key("bob"),
+            owner: "x",
+            token: token,
+            limits: SlotLimits(perUser: 9, total: 9),
+            intentDeadline: .seconds(9)
+        )
         guard case .reserved(let epoch) = try await world.store.reserve(request) else { return }
         let record = LeaseRecord(
-            key: try key("bob"), epoch: epoch, token: token, sandbox: alice.sandbox, createdAt: alice.createdAt,
-            age: .zero, idle: .zero, idleTimeout: .seconds(500))
+            key: try key("bob"),
+            epoch: epoch,
+            token: token,
+            sandbox: alice.sandbox,
+            createdAt: alice.createdAt,
+            age: .zero,
+            idle: .zero,
+            idleTimeout: .seconds(500)
+        )
         #expect(try await world.store.commit(record))
         let bob = try await world.manager.acquire(try key("bob"))
         #expect(bob.sandbox.id != alice.sandbox.id && bob.source == .created)

@@ -116,7 +116,9 @@ import Testing
         await world.expectQuiet()
     }
 
-    @Test func `T4 the outer limit of a probe works although the provider ignores its own and cancellation`() async throws {
+    @Test func `T4 the outer limit of a probe works although the provider ignores its own and cancellation`()
+        async throws
+    {
         let world = World()
         _ = try await world.manager.acquire(try key())
         world.time.advance(by: .seconds(31))

@@ -61,7 +61,8 @@ import Testing
     }
 
     @Test(arguments: [false, true])
-    func `K5 a sandbox paused for longer than a lease's greatest age is resumed, not killed`(isRestarted: Bool) async throws
+    func `K5 a sandbox paused for longer than a lease's greatest age is resumed, not killed`(isRestarted: Bool)
+        async throws
     {
         let world = World()
         let first = try await world.manager.acquire(try key())
@@ -110,7 +111,9 @@ import Testing
         _ = try await world.manager.acquire(try key())
         world.time.advance(by: .seconds(20))
         let result = try await world.manager.exec(
-            try key(), ExecRequest(command: ["echo", "hi"], timeout: .seconds(1)))
+            try key(),
+            ExecRequest(command: ["echo", "hi"], timeout: .seconds(1))
+        )
         #expect(result.standardOutput == Array("echo hi".utf8))
         #expect(try await world.manager.describe(try key()).record.idle == .zero)
         #expect(world.observer.record.lockHolds == 1)

@@ -58,7 +58,9 @@ import Testing
             case 1: _ = try await world.manager.keepalive(try key())
             default:
                 _ = try await world.manager.exec(
-                    try key(), ExecRequest(command: ["true"], timeout: .seconds(1)))
+                    try key(),
+                    ExecRequest(command: ["true"], timeout: .seconds(1))
+                )
             }
             world.time.advance(by: .seconds(1))
             #expect(await replica.round(.reaper) == .ok)
@@ -163,7 +165,8 @@ import Testing
         await world.expectQuiet()
     }
 
-    @Test func `a lease at its greatest age is no longer extended, and a PUT in its last minute replaces it`() async throws
+    @Test func `a lease at its greatest age is no longer extended, and a PUT in its last minute replaces it`()
+        async throws
     {
         let world = World { $0.limits = SlotLimits(perUser: 2, total: 5) }
         let first = try await world.manager.acquire(try key())
@@ -212,7 +215,8 @@ import Testing
         #expect(await world.time.sleepers(atLeast: 3))
         #expect(world.time.pendingDelays == [.seconds(1), .seconds(10), .seconds(30)])
         #expect(
-            await world.passing(.seconds(1), atMost: 60) { world.observer.record.loops[.reaper] == [.ok: 1] })
+            await world.passing(.seconds(1), atMost: 60) { world.observer.record.loops[.reaper] == [.ok: 1] }
+        )
         #expect((world.observer.record.loops[.outbox]?[.ok] ?? 0) >= 10)
         #expect(world.manager.gauges().loopIntervals[.reaper] == .seconds(30))
         running.cancel()

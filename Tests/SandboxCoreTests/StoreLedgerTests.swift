@@ -133,7 +133,13 @@ import Testing
         #expect(ledger.dueLeases(limit: 9, again: .seconds(5), now: .at(900)).map(\.reason) == [.idle])
         ledger.touch([LeaseUse(key: try key(), epoch: epoch, age: .zero)], now: .at(901))
         let used = ledger.end(
-            try key(), epoch: epoch, idleFor: .seconds(500), reason: .idle, now: .at(902), claim: claim)
+            try key(),
+            epoch: epoch,
+            idleFor: .seconds(500),
+            reason: .idle,
+            now: .at(902),
+            claim: claim
+        )
         #expect(used == nil)
     }
 
@@ -269,10 +275,22 @@ import Testing
                 } else {
                     let stale = Epoch(epoch.rawValue - 1)
                     let none = ledger.end(
-                        place.key, epoch: stale, idleFor: nil, reason: .idle, now: now, claim: claim)
+                        place.key,
+                        epoch: stale,
+                        idleFor: nil,
+                        reason: .idle,
+                        now: now,
+                        claim: claim
+                    )
                     #expect(none == nil)
                     let ended = ledger.end(
-                        place.key, epoch: epoch, idleFor: nil, reason: .idle, now: now, claim: claim)
+                        place.key,
+                        epoch: epoch,
+                        idleFor: nil,
+                        reason: .idle,
+                        now: now,
+                        claim: claim
+                    )
                     #expect((ended != nil) == isLeased)
                     if isLeased { model.places[any]?.place = .outbox }
                 }

@@ -62,7 +62,8 @@ import Testing
                     }
                     order.append(number)
                     locks.finish(key, ticket)
-                })
+                }
+            )
             #expect(await eventually { locks.gauges().waiters == number + 1 })
         }
         locks.finish(key, held)

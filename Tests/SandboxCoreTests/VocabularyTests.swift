@@ -31,7 +31,10 @@ import Testing
         var names: [String: LeaseKey] = [:]
         for _ in 0..<2000 {
             let ids = (0..<2).map { _ in
-                String((0..<Int.random(in: 1...4, using: &random)).compactMap { _ in alphabet.randomElement(using: &random) })
+                String(
+                    (0..<Int.random(in: 1...4, using: &random)).compactMap { _ in alphabet.randomElement(using: &random)
+                    }
+                )
             }
             let key = try LeaseKey(user: ids[0], project: ids[1])
             if let other = names[key.canonical] { #expect(other == key) }
@@ -60,15 +63,36 @@ import Testing
         let token = CreationToken("t")
         let labels = SandboxLabels(key: key, token: token, environment: "e", epoch: Epoch(1))
         let sandbox = ProviderSandbox(
-            id: SandboxID("sb"), template: "base", envdAccessToken: secret, trafficAccessToken: secret,
-            remainingLife: .seconds(1))
+            id: SandboxID("sb"),
+            template: "base",
+            envdAccessToken: secret,
+            trafficAccessToken: secret,
+            remainingLife: .seconds(1)
+        )
         let record = LeaseRecord(
-            key: key, epoch: Epoch(1), token: token, sandbox: sandbox, createdAt: WallTime(sinceEpoch: .zero),
-            age: .zero, idle: .zero, idleTimeout: .zero)
+            key: key,
+            epoch: Epoch(1),
+            token: token,
+            sandbox: sandbox,
+            createdAt: WallTime(sinceEpoch: .zero),
+            age: .zero,
+            idle: .zero,
+            idleTimeout: .zero
+        )
         let order = CreateRequest(
-            template: "base", metadata: [:], environment: ["KEY": secret], life: .seconds(1), labels: labels)
+            template: "base",
+            metadata: [:],
+            environment: ["KEY": secret],
+            life: .seconds(1),
+            labels: labels
+        )
         let info = SandboxInfo(
-            sandbox: sandbox, state: .running, startedAt: WallTime(sinceEpoch: .zero), metadata: [:], labels: labels)
+            sandbox: sandbox,
+            state: .running,
+            startedAt: WallTime(sinceEpoch: .zero),
+            metadata: [:],
+            labels: labels
+        )
         let values: [Any] = [
             secret, [secret], ["k": secret], Optional(secret) as Any, sandbox, record, order, info,
             AcquireOptions(environment: ["KEY": secret]), StoreEntry.lease(record), ReserveOutcome.leased(record),
@@ -120,7 +144,11 @@ import Testing
     @Test func `wishes within the bounds reach the provider`() async throws {
         let world = World()
         let options = AcquireOptions(
-            template: "py", metadata: ["team": "x"], environment: ["A_1": Secret("v")], idleTimeout: .seconds(15))
+            template: "py",
+            metadata: ["team": "x"],
+            environment: ["A_1": Secret("v")],
+            idleTimeout: .seconds(15)
+        )
         _ = try await world.manager.acquire(try key(), options)
         let order = try #require(world.provider.calls.first?.order)
         #expect(order.template == "py")
