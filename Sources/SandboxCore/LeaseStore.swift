@@ -15,7 +15,8 @@ public protocol LeaseStore: Sendable {
 
     /// Turns a reservation into a lease; the slot moves along.
     ///
-    /// - Returns: `false` if the reservation was fenced meanwhile. The sandbox is then in the kill outbox, with the slot.
+    /// - Returns: `false` if the reservation was fenced meanwhile. The sandbox is then in the kill outbox, with the
+    ///   slot.
     func commit(_ lease: LeaseRecord) async throws(StoreError) -> Bool
 
     /// Takes over a sandbox that was found at the provider, as the lease of its key, under a new epoch.
@@ -231,8 +232,17 @@ public enum ReleaseOutcome: Sendable, Hashable {
     case ended(KillTicket)
     /// A creation is under way; what it makes will go to the outbox.
     case fenced(CreationToken)
-    /// The lease was ended before, and its sandbox is still in the outbox.
+    /// The lease or creation was ended before, and its slot is not free yet.
     case dying(CreationToken)
+
+    /// The slot of what was ended.
+    var slot: CreationToken? {
+        switch self {
+        case .nothing: nil
+        case .ended(let ticket): ticket.token
+        case .fenced(let token), .dying(let token): token
+        }
+    }
 }
 
 /// A sandbox that must die.

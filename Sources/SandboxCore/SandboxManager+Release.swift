@@ -25,13 +25,16 @@ extension SandboxManager {
             let patience = runtime.time.now() + configuration.releaseWait
             // What ran before this process is released too, not only what it knows.
             try await lookUpAtProvider(key)
+            let before = table.withLock { $0[key]?.epoch }
             let outcome = try await asked { () async throws(StoreError) in
                 try await store.release(key, reason: .released)
             }
-            // Fence, then remove: a flight that inserts after the removal sees the fence.
+            // Fence, then remove: a flight that inserts after the removal sees the fence. A lease made since the store
+            // answered is not what was released.
             locks.fence(key)
-            let known = table.withLock { table in
-                table[key].flatMap { table.remove(key, epoch: $0.epoch) }
+            let known = table.withLock { table -> Lease? in
+                guard let lease = table[key], lease.epoch == before || lease.token == outcome.slot else { return nil }
+                return table.remove(key, epoch: lease.epoch)
             }
             switch outcome {
             case .nothing:

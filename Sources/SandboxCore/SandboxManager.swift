@@ -6,8 +6,8 @@ internal import Synchronization
 /// An acquire of a fresh lease is answered from the lease table, without an actor hop. Everything else takes the key's
 /// user lock; whoever gets it starts a *flight* that is detached from its caller, and later callers share its outcome.
 /// The flight tries memory, then the store, then creates: it reserves a slot, an epoch and an intent in one step, calls
-/// the provider, and commits by epoch. Whatever ends a lease puts its sandbox into the kill outbox, and only a confirmed
-/// death frees the slot. Background loops end idle leases, work the outbox off, and extend what is used.
+/// the provider, and commits by epoch. Whatever ends a lease puts its sandbox into the kill outbox, and only a
+/// confirmed death frees the slot. Background loops end idle leases, work the outbox off, and extend what is used.
 public actor SandboxManager {
     nonisolated let configuration: ManagerConfiguration
     nonisolated let runtime: Runtime
@@ -112,7 +112,7 @@ public actor SandboxManager {
     ///   - key: Whose sandbox.
     ///   - options: Wishes, for the case that one is made.
     ///   - limit: The longest wait; the configured request deadline if `nil`.
-    /// - Returns: The sandbox, and how this request came by it.
+    /// - Returns: How to reach the sandbox, and whether it was made for this request.
     /// - Throws: ``ManagerError``, typed by cause.
     public func acquire(
         _ key: LeaseKey,

@@ -1,9 +1,10 @@
 internal import HeapModule
 
-/// The truth of leases, slots, intents and the kill outbox, as a value: what Redis does in scripts is done here in place.
+/// The truth of leases, slots, intents and the kill outbox, as a value: what Redis does in scripts is done here in
+/// place.
 ///
-/// A slot is named by the creation token that took it. It moves from reservation to lease to outbox, and is freed only by
-/// ``confirmKilled(_:)``, ``forget(_:epoch:)``, ``abandon(_:token:)`` and an intent resolved as absent (I4).
+/// A slot is named by the creation token that took it. It moves from reservation to lease to outbox, and is freed only
+/// by ``confirmKilled(_:)``, ``forget(_:epoch:)``, ``abandon(_:token:)`` and an intent resolved as absent (I4).
 struct StoreLedger {
     private enum Holding {
         case reservation(CreationToken)

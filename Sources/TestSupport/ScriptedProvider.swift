@@ -4,8 +4,8 @@ internal import Synchronization
 /// A provider whose calls are recorded and end as, and when, the test wants.
 ///
 /// Left alone it behaves well: sandboxes live in memory until they are killed. ``script(_:_:)`` decides how the next
-/// calls of an operation end, ``always(_:_:)`` all others; ``hold(_:)`` parks calls until the test, having got them with
-/// ``nextHeld(_:)``, says how each goes on.
+/// calls of an operation end, ``always(_:_:)`` all others; ``hold(_:)`` parks calls until the test, having got them
+/// with ``nextHeld(_:)``, says how each goes on.
 public final class ScriptedProvider: SandboxProvider {
     /// How a call ends.
     public enum Decision: Sendable {
