@@ -28,12 +28,14 @@ let package = Package(
             exact: "1.4.0",
             traits: [.defaults, "YAML", "CommandLineArguments"]
         ),
+        .package(url: "https://github.com/apple/swift-crypto", exact: "4.5.2"),
         .package(url: "https://github.com/apple/swift-http-types", exact: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", exact: "2.13.0"),
     ],
     targets: [
         // C: what Swift cannot import by itself.
+        .systemLibrary(name: "CCurl"),
         .systemLibrary(name: "CMicrohttpd"),
         .target(name: "CShims"),
         .target(name: "CLocalSandbox", cSettings: strictC),
@@ -65,11 +67,29 @@ let package = Package(
         // Adapters.
         .target(name: "SystemRuntime", dependencies: ["CShims", "SandboxCore", logging], swiftSettings: strict),
         .target(name: "LocalProvider", dependencies: ["CLocalSandbox", "SandboxCore"], swiftSettings: strict),
+        .target(name: "LoopThread", swiftSettings: strict),
+        .target(name: "CurlTransport", dependencies: ["CCurl", httpTypes, "LoopThread"], swiftSettings: strict),
+        .target(
+            name: "E2BProvider",
+            dependencies: [
+                .product(name: "Crypto", package: "swift-crypto"), "CurlTransport", httpTypes, "SandboxCore",
+            ],
+            swiftSettings: strict
+        ),
         .target(name: "SimulatedProvider", dependencies: ["SandboxCore"], swiftSettings: pure),
         .target(name: "HTTPServer", dependencies: ["CMicrohttpd", "CShims", httpTypes], swiftSettings: strict),
         .target(
             name: "ControlAPI",
             dependencies: ["HTTPServer", httpTypes, "ManagerMetrics", "PrometheusClient", "SandboxCore", logging],
+            swiftSettings: strict
+        ),
+
+        // A stand-in for E2B, for tests only.
+        .target(name: "FakeE2B", dependencies: ["LoopThread"], swiftSettings: strict),
+        .executableTarget(name: "fake-e2b", dependencies: [arguments, "FakeE2B"], swiftSettings: strict),
+        .testTarget(
+            name: "E2BProviderTests",
+            dependencies: ["CurlTransport", "E2BProvider", "FakeE2B", httpTypes, "SandboxCore", "SystemRuntime"],
             swiftSettings: strict
         ),
 
@@ -84,7 +104,7 @@ let package = Package(
         .executableTarget(
             name: "sandbox-manager",
             dependencies: [
-                arguments, "ControlAPI", "DaemonConfiguration", "HTTPServer", "LocalProvider", logging,
+                arguments, "ControlAPI", "CurlTransport", "DaemonConfiguration", "E2BProvider", "HTTPServer", "LocalProvider", logging,
                 "ManagerMetrics", "sandbox-init", "SandboxCore",
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
