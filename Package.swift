@@ -28,6 +28,7 @@ let package = Package(
             exact: "1.4.0",
             traits: [.defaults, "YAML", "CommandLineArguments"]
         ),
+        .package(url: "https://github.com/apple/swift-crypto", exact: "4.5.2"),
         .package(url: "https://github.com/apple/swift-http-types", exact: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", exact: "2.13.0"),
@@ -68,6 +69,13 @@ let package = Package(
         .target(name: "LoopThread", swiftSettings: strict),
         .target(name: "CurlTransport", dependencies: ["CCurl", httpTypes, "LoopThread"], swiftSettings: strict),
         .target(name: "LocalProvider", dependencies: ["CLocalSandbox", "SandboxCore"], swiftSettings: strict),
+        .target(
+            name: "E2BProvider",
+            dependencies: [
+                .product(name: "Crypto", package: "swift-crypto"), "CurlTransport", httpTypes, "SandboxCore",
+            ],
+            swiftSettings: strict
+        ),
         .target(name: "SimulatedProvider", dependencies: ["SandboxCore"], swiftSettings: pure),
         .target(name: "HTTPServer", dependencies: ["CMicrohttpd", "CShims", httpTypes], swiftSettings: strict),
         .target(
@@ -87,8 +95,8 @@ let package = Package(
         .executableTarget(
             name: "sandbox-manager",
             dependencies: [
-                arguments, "ControlAPI", "DaemonConfiguration", "HTTPServer", "LocalProvider", logging,
-                "ManagerMetrics", "sandbox-init", "SandboxCore",
+                arguments, "ControlAPI", "CurlTransport", "DaemonConfiguration", "E2BProvider", "HTTPServer",
+                "LocalProvider", logging, "ManagerMetrics", "sandbox-init", "SandboxCore",
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 "SimulatedProvider", "SystemRuntime",
@@ -98,6 +106,8 @@ let package = Package(
 
         // Tests: what they share, then one target for each module.
         .target(name: "TestSupport", dependencies: ["LoopThread", "SandboxCore"], swiftSettings: strict),
+        .target(name: "FakeE2B", dependencies: ["LoopThread"], swiftSettings: strict),
+        .executableTarget(name: "fake-e2b", dependencies: [arguments, "FakeE2B"], swiftSettings: strict),
         .executableTarget(
             name: "LocalProviderProbe",
             dependencies: ["LocalProvider", "SandboxCore"],
@@ -111,6 +121,11 @@ let package = Package(
         .testTarget(
             name: "DaemonConfigurationTests",
             dependencies: [arguments, "DaemonConfiguration", "SandboxCore"],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "E2BProviderTests",
+            dependencies: ["CurlTransport", "E2BProvider", "FakeE2B", httpTypes, "SandboxCore", "SystemRuntime"],
             swiftSettings: strict
         ),
         .testTarget(
