@@ -65,7 +65,13 @@ let package = Package(
         .target(name: "ManagerMetrics", dependencies: ["PrometheusClient", "SandboxCore"], swiftSettings: pure),
 
         // Adapters.
-        .target(name: "SystemRuntime", dependencies: ["CShims", "SandboxCore", logging], swiftSettings: strict),
+        .target(
+            name: "SystemRuntime",
+            dependencies: [
+                "CShims", .product(name: "HeapModule", package: "swift-collections"), "SandboxCore", logging,
+            ],
+            swiftSettings: strict
+        ),
         .target(name: "LoopThread", swiftSettings: strict),
         .target(name: "CurlTransport", dependencies: ["CCurl", httpTypes, "LoopThread"], swiftSettings: strict),
         .target(name: "LocalProvider", dependencies: ["CLocalSandbox", "SandboxCore"], swiftSettings: strict),
