@@ -92,5 +92,34 @@ let package = Package(
             ],
             swiftSettings: strict
         ),
+
+        // Tests: what they share, then one target for each module.
+        .target(name: "TestSupport", dependencies: ["SandboxCore"], swiftSettings: strict),
+        .testTarget(
+            name: "ControlAPITests",
+            dependencies: [
+                "ControlAPI", "HTTPServer", httpTypes, logging, "ManagerMetrics", "PrometheusClient", "SandboxCore",
+                "SimulatedProvider", "SystemRuntime", "TestSupport",
+            ],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "ManagerMetricsTests",
+            dependencies: [
+                "ManagerMetrics", "PrometheusClient", "SandboxCore", "SimulatedProvider", "SystemRuntime",
+                "TestSupport",
+            ],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "SimulatedProviderTests",
+            dependencies: ["SandboxCore", "SimulatedProvider"],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "SystemRuntimeTests",
+            dependencies: [logging, "SandboxCore", "SystemRuntime"],
+            swiftSettings: strict
+        ),
     ]
 )
