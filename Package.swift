@@ -120,6 +120,14 @@ let package = Package(
             swiftSettings: strict
         ),
         .testTarget(
+            name: "ControlAPITests",
+            dependencies: [
+                "ControlAPI", "HTTPServer", httpTypes, logging, "ManagerMetrics", "PrometheusClient", "SandboxCore",
+                "SimulatedProvider", "SystemRuntime", "TestSupport",
+            ],
+            swiftSettings: strict
+        ),
+        .testTarget(
             name: "CurlTransportTests",
             dependencies: ["CurlTransport", httpTypes, "LoopThread", "TestSupport"],
             swiftSettings: strict
@@ -146,6 +154,14 @@ let package = Package(
         ),
         .testTarget(name: "LoopThreadTests", dependencies: ["LoopThread"], swiftSettings: strict),
         .testTarget(
+            name: "ManagerMetricsTests",
+            dependencies: [
+                "ManagerMetrics", "PrometheusClient", "SandboxCore", "SimulatedProvider", "SystemRuntime",
+                "TestSupport",
+            ],
+            swiftSettings: strict
+        ),
+        .testTarget(
             name: "PrometheusClientTests",
             dependencies: ["PrometheusClient", "TestSupport"],
             swiftSettings: strict
@@ -154,6 +170,16 @@ let package = Package(
             name: "SandboxCoreTests",
             dependencies: ["SandboxCore", "TestSupport"],
             swiftSettings: pure
+        ),
+        .testTarget(
+            name: "SimulatedProviderTests",
+            dependencies: ["SandboxCore", "SimulatedProvider"],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "SystemRuntimeTests",
+            dependencies: [logging, "SandboxCore", "SystemRuntime"],
+            swiftSettings: strict
         ),
     ]
 )

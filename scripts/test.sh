@@ -84,7 +84,7 @@ step_build() {
 
 step_unit() {
     PROMTOOL=$(command -v promtool) SANDBOX_MANAGER_TEST_PYTHON=$PWD/$venv/bin/python \
-        timeout --kill-after=10 900 swift test --skip-build
+        timeout --kill-after=10 900 swift test --skip-build --no-parallel
 }
 
 step_release() {

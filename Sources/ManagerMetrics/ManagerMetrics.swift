@@ -103,20 +103,18 @@ public final class ManagerMetrics: ManagerObserver {
 
 extension ManagerMetrics {
     /// Counts an operation in.
-    public func operationStarted(_ operation: Operation) { operations.inFlight[operation].increment() }
+    public func operationStarted(_ operation: Operation) { operations.started(operation) }
 
     /// Counts an operation out.
     public func operationEnded(_ operation: Operation, failure: ErrorReason?, took: Duration) {
-        operations.inFlight[operation].decrement()
-        operations.ended(operation, failure)
-        operations.duration.observe(operation, took)
+        operations.ended(operation, failure, took: took)
     }
 
     /// Keeps it in flight.
-    public func operationOutlivedCaller(_ operation: Operation) { operations.inFlight[operation].increment() }
+    public func operationOutlivedCaller(_ operation: Operation) { operations.started(operation) }
 
     /// Counts it out at last.
-    public func outlivingOperationEnded(_ operation: Operation) { operations.inFlight[operation].decrement() }
+    public func outlivingOperationEnded(_ operation: Operation) { operations.stopped(operation) }
 
     /// Counts by source.
     public func acquired(from source: AcquireSource) { operations.acquires.increment(source) }

@@ -3,15 +3,25 @@ internal import SandboxCore
 
 /// Rate, errors and duration of operations, and where the time of acquires goes.
 struct OperationMetrics {
-    let total: CounterFamily2<Operation, OperationResult>
-    let duration: HistogramFamily<Operation>
-    let inFlight: GaugeFamily<Operation>
+    /// The children of one operation. Every request needs them, and a search by label costs more than the rest.
+    private struct Children {
+        let inFlight: Gauge
+        let duration: Histogram
+        let ok: Counter
+        /// In the order of `reasons`; a reason that was not foreseen has the child of `internal`.
+        let failures: [Counter]
+    }
+
+    private let operations = Array(Operation.allCases)
+    private let reasons = Array(ErrorReason.allCases)
+    /// In the order of `operations`.
+    private let children: [Children]
     let acquires: CounterFamily<AcquireSource>
     let phases: HistogramFamily<AcquirePhase>
     let limitRejections: CounterFamily<LimitScope>
 
     init(_ registry: MetricRegistry, _ prefix: String) throws(MetricError) {
-        total = try registry.counter(
+        let total = try registry.counter(
             "\(prefix)operations_total",
             help: "Operations by how they ended: ok, or the reason of the failure.",
             by: Operation.self,
@@ -19,13 +29,13 @@ struct OperationMetrics {
             pairs: Operation.allCases.flatMap { operation in Self.results(of: operation).map { (operation, $0) } },
             fallback: nil
         )
-        duration = try registry.histogram(
+        let duration = try registry.histogram(
             "\(prefix)operation_duration_seconds",
             help: "Time an operation took, failures included.",
             by: Operation.self,
             buckets: Buckets.calls
         )
-        inFlight = try registry.gauge(
+        let inFlight = try registry.gauge(
             "\(prefix)operations_in_flight",
             help: "Operations under way; whoever holds or waits for a user lock is inside one.",
             by: Operation.self
@@ -46,18 +56,39 @@ struct OperationMetrics {
             help: "Acquires refused because a limit was reached.",
             by: LimitScope.self
         )
+        children = operations.map { [reasons] operation in
+            let foreseen = Set(Self.results(of: operation))
+            return Children(
+                inFlight: inFlight[operation],
+                duration: duration[operation],
+                ok: total[operation, .ok],
+                failures: reasons.map { reason in
+                    // One that was not foreseen for the operation is a fault of ours, and counted as one.
+                    total[operation, .failed(foreseen.contains(.failed(reason)) ? reason : .internal)]
+                }
+            )
+        }
     }
 
-    func ended(_ operation: Operation, _ failure: ErrorReason?) {
-        let result = failure.map { OperationResult.failed($0) } ?? .ok
-        // A reason that was not foreseen for the operation is a fault of ours, and counted as one.
-        let isForeseen = Self.foreseen[operation]?.contains(result) ?? false
-        total.increment(operation, isForeseen ? result : .failed(.internal))
+    func started(_ operation: Operation) { self[operation]?.inFlight.increment() }
+
+    func stopped(_ operation: Operation) { self[operation]?.inFlight.decrement() }
+
+    func ended(_ operation: Operation, _ failure: ErrorReason?, took: Duration) {
+        guard let children = self[operation] else { return }
+        children.inFlight.decrement()
+        children.duration.observe(took)
+        if let failure {
+            if let position = reasons.firstIndex(of: failure) { children.failures[position].increment() }
+        } else {
+            children.ok.increment()
+        }
     }
 
-    private static let foreseen: [Operation: Set<OperationResult>] = Dictionary(
-        uniqueKeysWithValues: Operation.allCases.map { ($0, Set(results(of: $0))) }
-    )
+    /// Never nil: every operation is among all of them.
+    private subscript(operation: Operation) -> Children? {
+        operations.firstIndex(of: operation).map { children[$0] }
+    }
 
     /// The results that can occur.
     static func results(of operation: Operation) -> [OperationResult] {

@@ -28,33 +28,3 @@ public enum Route: String, MetricLabel {
         }
     }
 }
-
-/// Finds the child of `http_requests_total` without building a string on the hot path.
-struct RequestRows {
-    static let codes = [200, 201, 202, 204, 400, 401, 404, 409, 413, 429, 500, 502, 503, 504]
-
-    /// The label values of every child.
-    let rows: [[String]]
-    private let firstRow: [Route: [String: Int]]
-    private let otherRow: Int
-
-    init() {
-        var rows: [[String]] = []
-        var firstRow: [Route: [String: Int]] = [:]
-        func append(_ route: String, _ method: String) -> Int {
-            defer { rows += (Self.codes.map(String.init) + ["other"]).map { [route, method, $0] } }
-            return rows.count
-        }
-        for route in Route.allCases {
-            for method in route.methods { firstRow[route, default: [:]][method] = append(route.rawValue, method) }
-        }
-        otherRow = append(Route.other.rawValue, "other")
-        self.rows = rows
-        self.firstRow = firstRow
-    }
-
-    func row(_ route: Route, _ method: String, _ code: Int) -> Int {
-        let first = firstRow[route]?[method] ?? otherRow
-        return first + (Self.codes.firstIndex(of: code) ?? Self.codes.count)
-    }
-}
