@@ -61,24 +61,33 @@ public struct AccessPolicy: Sendable {
     /// Whether `authority` is a loopback name or address, with a port or without. Whatever else it holds (a user, a
     /// second host, rubbish behind the port) is no reason to believe its beginning.
     private static func isLoopback(authority: Substring) -> Bool {
-        let host = authority.hasPrefix("[") ? authority.prefix { $0 != "]" } + "]" : authority.prefix { $0 != ":" }
-        guard authority.hasPrefix(host) else { return false }
-        let port = authority.dropFirst(host.count)
+        let bytes = authority.utf8
+        let addressEnd = bytes.first == UInt8(ascii: "[") ? bytes.firstIndex(of: UInt8(ascii: "]")) : bytes.startIndex
+        guard let addressEnd else { return false }
+        let hostEnd = bytes[addressEnd...].firstIndex(of: UInt8(ascii: ":")) ?? bytes.endIndex
+        let (host, port) = (bytes[..<hostEnd], bytes[hostEnd...])
         guard port.isEmpty || isPort(port) else { return false }
-        if host == "[::1]" || host.lowercased() == "localhost" { return true }
-        let numbers = host.split(separator: ".", omittingEmptySubsequences: false)
-        return numbers.count == 4 && numbers[0] == "127" && numbers.allSatisfy { isNumber($0, upTo: 255) }
+        // These first, as they are what nearly every request has.
+        if host.elementsEqual("127.0.0.1".utf8) || host.elementsEqual("[::1]".utf8) { return true }
+        if host.count == 9, zip(host, "localhost".utf8).allSatisfy({ $0 | 0x20 == $1 }) { return true }
+        let numbers = host.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
+        return numbers.count == 4 && numbers[0].elementsEqual("127".utf8)
+            && numbers.allSatisfy { isNumber($0, upTo: 255) }
     }
 
     /// A colon and a port, which may be left out (RFC 3986).
-    private static func isPort(_ text: Substring) -> Bool {
-        text.first == ":" && (text.count == 1 || isNumber(text.dropFirst(), upTo: 65_535))
+    private static func isPort(_ text: Substring.UTF8View) -> Bool {
+        text.first == UInt8(ascii: ":") && (text.count == 1 || isNumber(text.dropFirst(), upTo: 65_535))
     }
 
-    private static func isNumber(_ text: Substring, upTo greatest: Int) -> Bool {
-        // `Int` would let a sign pass.
-        text.utf8.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
-            && Int(text).map { $0 <= greatest } ?? false
+    private static func isNumber(_ text: Substring.UTF8View, upTo greatest: Int) -> Bool {
+        var number = 0
+        for byte in text {
+            guard (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) else { return false }
+            number = number * 10 + Int(byte - UInt8(ascii: "0"))
+            guard number <= greatest else { return false }
+        }
+        return !text.isEmpty
     }
 }
 

@@ -15,6 +15,7 @@ public struct ControlAPI: HTTPHandler {
     let runtime: Runtime
     let requestDeadline: Duration
     let log: Logger
+    private let requestIDs: RequestIDs
 
     /// Joins the parts.
     ///
@@ -39,6 +40,7 @@ public struct ControlAPI: HTTPHandler {
         self.runtime = runtime
         self.requestDeadline = requestDeadline
         self.log = log
+        requestIDs = RequestIDs(random: runtime.random)
     }
 
     // MARK: HTTPHandler
@@ -231,7 +233,8 @@ extension ControlAPI {
             ]
         )
         var response = response
-        response.headers[.requestID] = call.id
+        // Nobody has set it yet, and appending is cheaper than looking.
+        response.headers.append(HTTPField(name: .requestID, value: call.id))
         return response
     }
 
@@ -242,6 +245,6 @@ extension ControlAPI {
         {
             return given
         }
-        return String(runtime.random.next(), radix: 16)
+        return requestIDs.next()
     }
 }

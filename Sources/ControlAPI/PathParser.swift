@@ -22,23 +22,40 @@ enum PathParser {
 
     private typealias Segment = Substring.UTF8View
 
+    /// Runs twice for every request: one pass finds the slashes, and nothing is allocated.
     private static func split(_ rawPath: String) -> (route: Route, ids: (user: Segment, project: Segment)?) {
-        let segments = rawPath.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
-        // An absolute path begins with an empty segment.
-        guard segments.count >= 2, segments[0].isEmpty else { return (.other, nil) }
-        if segments.count == 2 { return (single(segments[1]), nil) }
-        guard segments[1].elementsEqual("v1".utf8) else { return (.other, nil) }
-        let head = segments[2]
-        switch segments.count {
-        case 3 where head.elementsEqual("sandboxes".utf8): return (.sandboxes, nil)
-        case 3 where head.elementsEqual("stats".utf8): return (.stats, nil)
-        case 5 where head.elementsEqual("explain".utf8): return (.explain, (segments[3], segments[4]))
-        case 7, 8:
-            guard head.elementsEqual("users".utf8), segments[4].elementsEqual("projects".utf8),
-                segments[6].elementsEqual("sandbox".utf8)
+        let path = rawPath.utf8
+        var slashes = InlineArray<7, Segment.Index>(repeating: path.startIndex)
+        var count = 0
+        var index = path.startIndex
+        while index < path.endIndex {
+            if path[index] == UInt8(ascii: "/") {
+                // No route has more.
+                guard count < slashes.count else { return (.other, nil) }
+                slashes[count] = index
+                count += 1
+            }
+            path.formIndex(after: &index)
+        }
+        // An absolute path begins with a slash.
+        guard count > 0, slashes[0] == path.startIndex else { return (.other, nil) }
+
+        func segment(_ number: Int) -> Segment {
+            let end = number + 1 < count ? slashes[number + 1] : path.endIndex
+            return path[path.index(after: slashes[number])..<end]
+        }
+        if count == 1 { return (single(segment(0)), nil) }
+        guard segment(0).elementsEqual("v1".utf8) else { return (.other, nil) }
+        switch count {
+        case 2 where segment(1).elementsEqual("sandboxes".utf8): return (.sandboxes, nil)
+        case 2 where segment(1).elementsEqual("stats".utf8): return (.stats, nil)
+        case 4 where segment(1).elementsEqual("explain".utf8): return (.explain, (segment(2), segment(3)))
+        case 6, 7:
+            guard segment(1).elementsEqual("users".utf8), segment(3).elementsEqual("projects".utf8),
+                segment(5).elementsEqual("sandbox".utf8)
             else { return (.other, nil) }
-            let route = segments.count == 7 ? .sandbox : action(segments[7])
-            return (route, route == .other ? nil : (segments[3], segments[5]))
+            let route = count == 6 ? .sandbox : action(segment(6))
+            return (route, route == .other ? nil : (segment(2), segment(4)))
         default: return (.other, nil)
         }
     }

@@ -47,7 +47,6 @@ struct Problem {
         if let wait { headers[.retryAfter] = String(wait.wholeSecondsUp) }
         if let allow { headers[.allow] = allow }
         if status == 401 { headers[.wwwAuthenticate] = "Bearer" }
-        if let requestID { headers[.requestID] = requestID }
         return ServerResponse(status: status, headers: headers, body: body, closeConnection: closesConnection)
     }
 }
