@@ -153,6 +153,41 @@ import Testing
         #expect(try await release.value.get() == .released)
     }
 
+    @Test func `I1 what another replica ended is dropped as soon as the store says so`() async throws {
+        for isPause in [false, true] {
+            let world = World()
+            _ = try await world.manager.acquire(try key())
+            let replica = world.replica()
+            let key = try key()
+            world.provider.hold(.kill)
+            let release = world.start { () async throws(ManagerError) in try await replica.release(key) }
+            let kill = try #require(await world.provider.nextHeld(.kill))
+            await #expect(throws: ManagerError.self) {
+                _ = isPause ? try await world.manager.pause(key) : try await world.manager.keepalive(key)
+            }
+            #expect(world.manager.acquireIfFresh(key) == nil)
+            let next = try await world.manager.acquire(key)
+            #expect(next.source == .created)
+            kill.resume()
+            #expect(try await release.value.get() == .released)
+        }
+    }
+
+    @Test func `I1 a paused lease that another replica ended is not handed out after its resuming`() async throws {
+        let world = World()
+        _ = try await world.manager.acquire(try key())
+        _ = try await world.manager.pause(try key())
+        let replica = world.replica()
+        let key = try key()
+        world.provider.hold(.kill)
+        let release = world.start { () async throws(ManagerError) in try await replica.release(key) }
+        let kill = try #require(await world.provider.nextHeld(.kill))
+        await #expect(throws: ManagerError.staleEpoch) { try await world.manager.acquire(key) }
+        #expect(world.manager.acquireIfFresh(key) == nil)
+        kill.resume()
+        #expect(try await release.value.get() == .released)
+    }
+
     @Test func `leases are listed by key, page by page`() async throws {
         let world = World { $0.limits = SlotLimits(perUser: 10, total: 100) }
         for number in 0..<5 { _ = try await world.manager.acquire(try key("u\(number % 2)", "p\(number)")) }
