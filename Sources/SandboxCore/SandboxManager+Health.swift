@@ -54,13 +54,12 @@ extension SandboxManager {
             table.withLock { $0.suspect(lease.key, epoch: lease.epoch) }
             return
         }
-        let outcome: Result<Void, ManagerError>? = try? await measured(.reap) { () async throws(ManagerError) in
-            await Result.catching(action)
-        }
-        if case .failure(let error) = outcome {
+        defer { locks.finish(lease.key, ticket) }
+        do throws(ManagerError) {
+            try await measured(.reap, action)
+        } catch {
             log.warning("could not end an ill lease", metadata: ["reason": "\(error.reason.rawValue)"])
         }
-        locks.finish(lease.key, ticket)
     }
 
     /// Somebody says that the sandbox is ill: it is probed now, and not handed out unprobed before it answered.
