@@ -97,7 +97,7 @@ extension SandboxManager {
             let bound = min(Duration.seconds(1) * (1 << min(ticket.attempts, 6)), Self.longestKillPause)
             let jittered = bound / 2 + bound / 2 * runtime.random.nextFraction()
             let pause = max(jittered, error.retryAfter ?? .zero)
-            _ = try? await store.confirmKilled(ticket)
+            try? await store.deferKill(ticket, by: pause)
             if case .provider(let failure) = error, let reason = failure.retryReason {
                 observer.retried(.kill, because: reason)
             }
