@@ -94,7 +94,10 @@ extension SandboxManager {
                 try await store.setPaused(lease.key, epoch: lease.epoch, paused: false, remaining: remaining)
             }
             let current = table.withLock { $0.connected(lease.key, epoch: lease.epoch, connected, now: now) }
-            guard isRecorded, let current else { throw .staleEpoch }
+            guard isRecorded, let current else {
+                drop(lease)
+                throw .staleEpoch
+            }
             note(lease.key, connected.resumed ? "resumed" : "connected")
             return current
         case .failure(let error) where error.kind == .gone:
@@ -173,6 +176,11 @@ extension SandboxManager {
     }
 
     // MARK: Endings
+
+    /// The store says that the lease is over: memory must not hand it out any more (I1).
+    func drop(_ lease: Lease) {
+        table.withLock { _ = $0.remove(lease.key, epoch: lease.epoch) }
+    }
 
     /// The sandbox is confirmed absent: lease and slot are gone (I4).
     func forget(_ lease: Lease) async throws(ManagerError) {

@@ -91,7 +91,10 @@ extension SandboxManager {
                 let isRecorded = try await asked { () async throws(StoreError) in
                     try await store.setPaused(key, epoch: lease.epoch, paused: true, remaining: life)
                 }
-                guard isRecorded, let found = try await description(of: key) else { throw .staleEpoch }
+                guard isRecorded, let found = try await description(of: key) else {
+                    drop(lease)
+                    throw .staleEpoch
+                }
                 note(key, "paused")
                 return found
             }
@@ -193,7 +196,11 @@ extension SandboxManager {
         let isRecorded = try await asked { () async throws(StoreError) in
             try await store.extend(lease.key, epoch: lease.epoch, remaining: granted)
         }
-        return isRecorded ? .moved : .stale
+        guard isRecorded else {
+            drop(lease)
+            return .stale
+        }
+        return .moved
     }
 
     /// The lease in memory, or the one in the store, which is then put into memory.

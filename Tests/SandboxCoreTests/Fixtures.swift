@@ -19,8 +19,16 @@ struct Pending<Value: Sendable>: Sendable {
     fileprivate let task: Task<Result<Value, ManagerError>, Never>
     fileprivate let ending: RecordedOrder
 
-    /// How it ended; waits for that.
-    var value: Result<Value, ManagerError> { get async { await task.value } }
+    /// How it ended; waits for that, and cancels the call when it seems not to end at all.
+    var value: Result<Value, ManagerError> {
+        get async {
+            if await !eventually(within: .seconds(20), { isDone }) {
+                Issue.record("a call did not end")
+                task.cancel()
+            }
+            return await task.value
+        }
+    }
     /// Whether it ended.
     var isDone: Bool { !ending.all.isEmpty }
     /// Cancels its task.

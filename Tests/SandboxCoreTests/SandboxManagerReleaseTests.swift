@@ -279,6 +279,7 @@ import Testing
         let queued = world.acquiring(key)
         #expect(await world.waiters(1))
         world.manager.beginDraining()
+        world.provider.unhold(.create)
         held.resume()
         _ = await starter.value
         let error = await #expect(throws: ManagerError.self) { try await queued.value.get() }
