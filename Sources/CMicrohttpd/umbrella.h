@@ -5,7 +5,6 @@
 
 /// Callbacks and limits of one daemon; `context` is handed to every callback.
 struct cmhd_settings {
-    unsigned int threads;
     unsigned int connection_limit;
     size_t connection_memory;
     void *context;
@@ -22,15 +21,10 @@ static size_t cmhd_keep_escapes(void *context, struct MHD_Connection *connection
     return strlen(text);
 }
 
-/// Starts a daemon with epoll and its own threads that is handed its connections; NULL when it refuses.
+/// Starts a daemon with epoll that is handed its connections and runs when told to; NULL when it refuses.
 static inline struct MHD_Daemon *cmhd_start(const struct cmhd_settings *s) {
-    // A pool of one is the plain single thread; the library warns when it is spelled out.
-    struct MHD_OptionItem pool[] = {
-        {s->threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END, (intptr_t)s->threads, NULL},
-        {MHD_OPTION_END, 0, NULL},
-    };
     return MHD_start_daemon(
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_LISTEN_SOCKET, 0, NULL, NULL,
+        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_LISTEN_SOCKET, 0, NULL, NULL,
         s->on_access, s->context,
         MHD_OPTION_CONNECTION_LIMIT, s->connection_limit,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, s->connection_memory,
@@ -38,8 +32,13 @@ static inline struct MHD_Daemon *cmhd_start(const struct cmhd_settings *s) {
         MHD_OPTION_NOTIFY_CONNECTION, s->on_connection, s->context,
         MHD_OPTION_URI_LOG_CALLBACK, s->on_target, s->context,
         MHD_OPTION_UNESCAPE_CALLBACK, cmhd_keep_escapes, NULL,
-        MHD_OPTION_ARRAY, pool,
         MHD_OPTION_END);
+}
+
+/// The descriptor that is readable when the daemon has something to do; -1 when it has none.
+static inline int cmhd_epoll_descriptor(struct MHD_Daemon *daemon) {
+    const union MHD_DaemonInfo *info = MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_EPOLL_FD);
+    return info ? info->epoll_fd : -1;
 }
 
 /// The pointer the connection callback stored for this connection.

@@ -60,12 +60,15 @@ public final class HTTPServer: Sendable {
         // take this lock.
         try state.withLock { state throws(HTTPServerError) in
             guard case .stopped = state.phase else { throw .alreadyRunning }
+            var pollingInboxes: [PollingInbox] = []
+            for _ in 0..<configuration.threads { pollingInboxes.append(try PollingInbox()) }
             let core = ServerCore(
                 configuration: configuration,
                 handler: handler,
                 observer: observer,
                 spawn: spawn,
-                watchdogInbox: try WatchdogInbox()
+                watchdogInbox: try WatchdogInbox(),
+                pollingInboxes: pollingInboxes
             )
             let warnings = FileDescriptorBudget.prepare(maxConnections: configuration.maxConnections)
             let daemon = try RunningDaemon(core: core)

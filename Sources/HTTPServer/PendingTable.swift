@@ -23,10 +23,13 @@ final class PendingTable: Sendable {
     }
 
     private let limit: Int
+    private let wake: @Sendable () -> Void
     private let state = Mutex(State())
 
-    init(limit: Int) {
+    /// `wake` tells the polling threads that a connection was resumed.
+    init(limit: Int, wake: @escaping @Sendable () -> Void) {
         self.limit = limit
+        self.wake = wake
     }
 
     var count: Int { state.withLock { $0.entries.count } }
@@ -71,6 +74,7 @@ final class PendingTable: Sendable {
             MHD_resume_connection(entry.connection)
             return entry
         }
+        if removed != nil { wake() }
         // Its canceller, and what it captures, goes outside the lock.
         withExtendedLifetime(removed) {}
     }
@@ -91,6 +95,7 @@ final class PendingTable: Sendable {
             }
             return entries
         }
+        if !removed.isEmpty { wake() }
         for entry in removed {
             entry.cancel?()
             eachRefused()

@@ -3,11 +3,10 @@ internal import CShims
 internal import Glibc
 internal import Synchronization
 
-/// A running daemon and the watchdog: one thread beside the library's that accepts, enforces deadlines, lingers and,
-/// last, stops the daemon.
+/// The polling threads and the watchdog: one thread beside them that accepts, enforces deadlines, lingers and, last,
+/// stops them.
 ///
-/// `@unchecked Sendable`: the daemon pointer is used by the starting thread before the watchdog exists, and by the
-/// watchdog's thread after that.
+/// `@unchecked Sendable`: `turn` is used by the watchdog's thread only.
 final class RunningDaemon: @unchecked Sendable {
     /// How long answered requests may take to be sent once the grace period is over.
     private static let flushAllowance: UInt64 = 1_000_000_000
@@ -18,18 +17,19 @@ final class RunningDaemon: @unchecked Sendable {
 
     let core: ServerCore
     let listener: ListenSocket
-    private let daemon: OpaquePointer
+    private let threads: [PollingThread]
+    /// Whose turn it is to be given a client.
+    private var turn = 0
 
-    /// Listens and starts the library's threads and the watchdog's.
+    /// Listens and starts the polling threads and the watchdog's.
     init(core: ServerCore) throws(HTTPServerError) {
         let configuration = core.configuration
         listener = try ListenSocket(host: configuration.host, port: configuration.port)
         self.core = core
         var settings = cmhd_settings(
-            threads: UInt32(configuration.threads),
             // The watchdog keeps the limit by not accepting; what it hands over before it sees the table grow must
             // not be dropped.
-            connection_limit: UInt32(configuration.maxConnections + 2 * Self.acceptBatch * configuration.threads),
+            connection_limit: UInt32(configuration.maxConnections + 2 * Self.acceptBatch),
             connection_memory: configuration.connectionMemoryBytes,
             context: Unmanaged.passUnretained(core).toOpaque(),
             on_access: onAccess,
@@ -37,11 +37,21 @@ final class RunningDaemon: @unchecked Sendable {
             on_connection: onConnection,
             on_target: onTarget
         )
-        guard let daemon = cmhd_start(&settings) else {
+        var threads: [PollingThread] = []
+        var started = 0
+        do throws(HTTPServerError) {
+            for inbox in core.pollingInboxes { threads.append(try PollingThread(settings: &settings, inbox: inbox)) }
+            for thread in threads {
+                try thread.start()
+                started += 1
+            }
+        } catch {
+            for thread in threads[..<started] { thread.stop() }
+            for thread in threads[started...] { thread.discard() }
             listener.close()
-            throw .libraryRefused
+            throw error
         }
-        self.daemon = daemon
+        self.threads = threads
         try startWatchdog()
     }
 
@@ -62,7 +72,7 @@ final class RunningDaemon: @unchecked Sendable {
         )
         guard code == 0 else {
             context.release()
-            MHD_stop_daemon(daemon)
+            for thread in threads { thread.stop() }
             listener.close()
             throw .system(operation: "pthread_create", code: code)
         }
@@ -79,12 +89,12 @@ final class RunningDaemon: @unchecked Sendable {
         let answer = core.handler.refusal(.draining, request: nil)
         watch(&lingering, until: stop.graceDeadline) { core.activeRequests.load(ordering: .acquiring) == 0 }
         core.pending.closeAndSettleAll(with: answer) { core.observer?.requestRefused(.draining) }
-        // The answers just given are sent by the library's threads, which stopping it would cut short.
+        // The answers just given are sent by the polling threads, which stopping them would cut short.
         watch(&lingering, until: CoarseTime.now + Self.flushAllowance) {
             core.answeringRequests.load(ordering: .relaxed) == 0
         }
         // Nothing is suspended any more: the table is closed and every entry of it was resumed.
-        MHD_stop_daemon(daemon)
+        for thread in threads { thread.stop() }
         lingering.closeAll()
         stop.completion()
     }
@@ -94,7 +104,7 @@ final class RunningDaemon: @unchecked Sendable {
         let tick = tickMilliseconds
         var acceptsFrom: UInt64 = 0
         while true {
-            let connections = core.connections.count
+            let connections = connectionCount
             let isAccepting = connections < core.configuration.maxConnections && acceptsFrom <= CoarseTime.now
             let isIdle = connections == 0 && lingering.isEmpty && isAccepting
             let hasClient = lingering.wait(
@@ -121,18 +131,11 @@ final class RunningDaemon: @unchecked Sendable {
 
     /// - Returns: Whether accepting may go on at once.
     private func acceptClients() -> Bool {
-        for _ in 0..<Self.acceptBatch where core.connections.count < core.configuration.maxConnections {
+        for _ in 0..<Self.acceptBatch where connectionCount < core.configuration.maxConnections {
             switch listener.accept() {
-            case .connection(let client, var address, let size):
-                // The library owns the descriptor from here, also when it refuses.
-                _ = withUnsafeBytes(of: &address) { bytes in
-                    MHD_add_connection(
-                        daemon,
-                        client,
-                        bytes.baseAddress?.assumingMemoryBound(to: sockaddr.self),
-                        size
-                    )
-                }
+            case .connection(let client, let address, let size):
+                turn = (turn + 1) % core.pollingInboxes.count
+                core.pollingInboxes[turn].add(PollingInbox.Client(socket: client, address: address, size: size))
             case .none:
                 return true
             case .failed(let code):
@@ -141,6 +144,11 @@ final class RunningDaemon: @unchecked Sendable {
             }
         }
         return true
+    }
+
+    /// Open connections, and accepted ones that their thread has not taken yet.
+    private var connectionCount: Int {
+        core.pollingInboxes.reduce(core.connections.count) { $0 + $1.count }
     }
 
     private func enforceDeadlines(_ lingering: inout LingeringSockets) {

@@ -15,6 +15,7 @@ final class ServerCore: Sendable {
     let connections = ConnectionTable()
     let pending: PendingTable
     let watchdogInbox: WatchdogInbox
+    let pollingInboxes: [PollingInbox]
     /// Requests between their request line and their completed callback.
     let activeRequests = Atomic<Int>(0)
     /// Those of them that the handler has been given.
@@ -30,14 +31,19 @@ final class ServerCore: Sendable {
         handler: any HTTPHandler,
         observer: (any HTTPServerObserver)?,
         spawn: @escaping HTTPServer.Spawner,
-        watchdogInbox: WatchdogInbox
+        watchdogInbox: WatchdogInbox,
+        pollingInboxes: [PollingInbox]
     ) {
         self.configuration = configuration
         self.handler = handler
         self.observer = observer
         self.spawn = spawn
         self.watchdogInbox = watchdogInbox
-        pending = PendingTable(limit: configuration.maxPendingRequests)
+        self.pollingInboxes = pollingInboxes
+        pending = PendingTable(limit: configuration.maxPendingRequests) {
+            // Without threads of its own the library wakes nobody when a connection is resumed.
+            for inbox in pollingInboxes { inbox.wake() }
+        }
         arrivalNanoseconds = configuration.arrivalTimeout.clampedNanoseconds
         idleNanoseconds = configuration.idleTimeout.clampedNanoseconds
         sendNanoseconds = configuration.sendTimeout.clampedNanoseconds
@@ -206,6 +212,7 @@ final class ServerCore: Sendable {
             // Rare: the table filled up or closed since the look above.
             exchange.settled = refuse(refusal, request)
             MHD_resume_connection(connection)
+            for inbox in pollingInboxes { inbox.wake() }
             return .YES
         }
         let cancel = spawn { [pending] in pending.settle(id, with: await work()) }
