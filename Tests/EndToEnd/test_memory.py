@@ -47,7 +47,7 @@ def test_L6_a_hundred_thousand_keys_served_and_as_many_denied_leave_nothing(star
             page = daemon.page()
             resident.append(page.sum("process_resident_memory_bytes"))
             assert page.sum("user_locks") == 0
-            assert page.sum("user_locks_created_total") == page.sum("user_locks_removed_total") >= 3 * KEYS
+            assert page.sum("user_locks_created_total") == page.sum("user_locks_removed_total") >= 2 * KEYS
             entries = page.values("collection_entries", "collection")
             limits = page.values("collection_limit_entries", "collection")
             assert all(entries[name] <= limits[name] for name in entries), (entries, limits)
