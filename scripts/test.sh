@@ -4,8 +4,8 @@
 #   scripts/test.sh [STEP...]
 #
 # STEP: some of hygiene, lint, build, unit, release, scripts, end-to-end; all without one. The last line counts them;
-# the exit status is not zero if one failed. What fits into no step is installed first: system packages as root or by
-# sudo, Python packages into .build/test-venv.
+# the exit status is not zero if one failed. What is missing is installed first: system packages as root or by sudo,
+# Python packages into .build/test-venv and .sdk-venvs. end-to-end needs what build and release have built.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -19,16 +19,28 @@ failed=0
 summary=()
 step_pid=
 
-# Ends the step under way with everything it started: each step is a process group of its own.
+# The processes of session $1. (A process group is not enough: `timeout` makes one of its own.)
+session_members() {
+    local stat line fields
+    for stat in /proc/[0-9]*/stat; do
+        read -r line 2>/dev/null <"$stat" || continue
+        # The name may hold anything; what follows the last parenthesis is state, parent, group, session.
+        read -ra fields <<<"${line##*) }"
+        [[ ${fields[3]} != "$1" ]] || echo "${line%% *}"
+    done 2>/dev/null
+}
+
+# Ends the step under way with everything it started: each step is a session of its own.
 cleanup() {
-    if [[ -n $step_pid ]]; then
-        kill -TERM -- "-$step_pid" 2>/dev/null || true
-        for _ in {1..50}; do
-            kill -0 -- "-$step_pid" 2>/dev/null || return 0
-            sleep 0.1
-        done
-        kill -KILL -- "-$step_pid" 2>/dev/null || true
-    fi
+    [[ -n $step_pid ]] || return 0
+    local members signal=TERM turn
+    for turn in {1..60}; do
+        mapfile -t members < <(session_members "$step_pid")
+        ((${#members[@]} > 0)) || return 0
+        ((turn < 50)) || signal=KILL
+        if ((turn == 1 || turn >= 50)); then kill "-$signal" "${members[@]}" 2>/dev/null || true; fi
+        sleep 0.1
+    done
 }
 trap cleanup EXIT
 trap 'exit 130' INT
@@ -47,6 +59,8 @@ prepare() {
         "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r scripts/test-requirements.txt
         echo "$wanted" >"$venv/wanted"
     fi
+    # The E2B SDKs that the fake cloud is held against.
+    scripts/sdk-venvs.sh
 }
 
 # Nothing of the machine it was written on, and no secret, belongs into the project.
@@ -103,14 +117,13 @@ step_end-to-end() {
         --daemon="$bin/sandbox-manager" Tests/EndToEnd
 }
 
-# run_step NAME: in a process group of its own, with its time.
+# run_step NAME: in a session of its own, with its time.
 run_step() {
     local name=$1 status=0 start=$SECONDS
     printf '\n=== %s\n' "$name"
-    set -m
-    ( set +m -e; "step_$name" ) </dev/null &
+    # A child of a shell without job control leads no group, so that setsid does not fork: its id is the session's.
+    setsid scripts/test.sh --step "$name" </dev/null &
     step_pid=$!
-    set +m
     wait "$step_pid" || status=$?
     cleanup
     step_pid=
@@ -124,6 +137,10 @@ run_step() {
     echo "=== $name: status $status after $((SECONDS - start)) s"
 }
 
+if [[ ${1-} == --step ]]; then
+    "step_$2"
+    exit
+fi
 steps=("$@")
 ((${#steps[@]} > 0)) || steps=("${all_steps[@]}")
 for step in "${steps[@]}"; do

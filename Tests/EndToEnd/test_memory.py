@@ -39,7 +39,7 @@ def test_L6_a_hundred_thousand_keys_served_and_as_many_denied_leave_nothing(star
         assert daemon.acquire("greedy", project).status == 201
     resident: list[float] = []
     began = time.monotonic()
-    with Pump(daemon.api, connections=256) as pump:
+    with Pump(daemon.api, connections=100) as pump:
         for turn in ("first", "second"):
             assert acquire_and_release(pump, turn) == {201: KEYS, 204: KEYS}
             assert pump.run(denied(turn)) == {429: KEYS}
@@ -47,7 +47,7 @@ def test_L6_a_hundred_thousand_keys_served_and_as_many_denied_leave_nothing(star
             page = daemon.page()
             resident.append(page.sum("process_resident_memory_bytes"))
             assert page.sum("user_locks") == 0
-            assert page.sum("user_locks_created_total") == page.sum("user_locks_removed_total") >= 3 * KEYS
+            assert page.sum("user_locks_created_total") == page.sum("user_locks_removed_total") >= 2 * KEYS
             entries = page.values("collection_entries", "collection")
             limits = page.values("collection_limit_entries", "collection")
             assert all(entries[name] <= limits[name] for name in entries), (entries, limits)
