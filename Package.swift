@@ -89,7 +89,9 @@ let package = Package(
         .executableTarget(name: "fake-e2b", dependencies: [arguments, "FakeE2B"], swiftSettings: strict),
         .testTarget(
             name: "E2BProviderTests",
-            dependencies: ["CurlTransport", "E2BProvider", "FakeE2B", httpTypes, "SandboxCore", "SystemRuntime"],
+            dependencies: [
+                "CurlTransport", "E2BProvider", "FakeE2B", httpTypes, logging, "SandboxCore", "SystemRuntime",
+            ],
             swiftSettings: strict
         ),
 
@@ -104,8 +106,8 @@ let package = Package(
         .executableTarget(
             name: "sandbox-manager",
             dependencies: [
-                arguments, "ControlAPI", "CurlTransport", "DaemonConfiguration", "E2BProvider", "HTTPServer", "LocalProvider", logging,
-                "ManagerMetrics", "sandbox-init", "SandboxCore",
+                arguments, "ControlAPI", "CurlTransport", "DaemonConfiguration", "E2BProvider", "HTTPServer",
+                "LocalProvider", logging, "ManagerMetrics", "sandbox-init", "SandboxCore",
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 "SimulatedProvider", "SystemRuntime",

@@ -78,7 +78,8 @@ extension FakeCloud {
         }
         let digits = key.dropFirst(4)
         let isHex = digits.utf8.allSatisfy { byte in
-            (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains(byte)
+            (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
+                || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains(byte)
         }
         guard key.hasPrefix("e2b_"), !digits.isEmpty, digits.utf8.count.isMultiple(of: 2), isHex else {
             throw FakeFailure(401, "authorization header is malformed")

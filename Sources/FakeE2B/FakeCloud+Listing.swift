@@ -107,7 +107,9 @@ extension FakeCloud {
 
     private func limit(_ request: FakeRequest) throws(FakeFailure) -> Int {
         guard let text = try request.query("limit") else { return 100 }
-        guard let limit = Int(text), (1...100).contains(limit) else { throw FakeFailure(400, "validation error: limit") }
+        guard let limit = Int(text), (1...100).contains(limit) else {
+            throw FakeFailure(400, "validation error: limit")
+        }
         return limit
     }
 
