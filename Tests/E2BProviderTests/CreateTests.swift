@@ -108,6 +108,7 @@ struct CreateTests {
         Outcome(name: "201 of nothing", fault: .init("create", .status, status: 201, text: "{}"), effect: .unknown),
         Outcome(name: "201 as HTML", fault: .init("create", .malformed), effect: .unknown),
         Outcome(name: "302", fault: .init("create", .status, status: 302), effect: .unknown),
+        Outcome(name: "409", fault: .init("create", .status, status: 409), effect: .unknown),
         Outcome(name: "503", fault: .init("create", .status, status: 503, text: json), effect: .none),
         Outcome(name: "500 failed", fault: .init("create", .status, status: 500, text: createFailed), effect: .none),
         Outcome(name: "400", fault: .init("create", .status, status: 400), effect: .none),

@@ -9,9 +9,10 @@ from daemon import sandbox_path
 from waiting import wait_until
 
 from e2b_support import API_KEY, SDK_VERSIONS, FakeE2B, run_sdk
+from tls_front import TLSFront
 
 # Names that users know without the prefix.
-daemon_module.UNPREFIXED |= {"E2B_API_KEY", "E2B_API_URL", "E2B_SANDBOX_URL", "E2B_DOMAIN"}
+daemon_module.UNPREFIXED |= {"E2B_API_KEY", "E2B_API_URL", "E2B_SANDBOX_URL", "E2B_DOMAIN", "SSL_CERT_FILE"}
 
 
 @pytest.fixture
@@ -141,6 +142,17 @@ def test_i11_a_cloud_that_is_away_stops_neither_metrics_nor_known_leases(begin, 
     assert daemon.acquire("ann", "web").json["source"] == "memory"
     assert daemon.acquire("ann", "other").json["code"] == "provider_unavailable"
     assert daemon.observe("/metrics").status == 200
+
+
+def test_tls_is_verified_against_the_authorities_of_ssl_cert_file(begin, fake, tmp_path):
+    front = TLSFront(tmp_path, int(fake.api_url.rsplit(":", 1)[1]))
+    try:
+        distrusting = begin(E2B_API_URL=front.url, CREATE_RETRIES="0").acquire("ann", "web")
+        assert distrusting.status >= 500 and fake.sandboxes() == []
+        trusting = begin(E2B_API_URL=front.url, SSL_CERT_FILE=str(front.authority)).acquire("ann", "web")
+        assert trusting.status == 201 and ids(fake) == [trusting.json["sandbox_id"]]
+    finally:
+        front.stop()
 
 
 def test_t14_a_stopped_daemon_leaves_the_sandboxes_alive(begin, fake):
