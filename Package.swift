@@ -65,10 +65,16 @@ let package = Package(
         .target(name: "ManagerMetrics", dependencies: ["PrometheusClient", "SandboxCore"], swiftSettings: pure),
 
         // Adapters.
-        .target(name: "SystemRuntime", dependencies: ["CShims", "SandboxCore", logging], swiftSettings: strict),
-        .target(name: "LocalProvider", dependencies: ["CLocalSandbox", "SandboxCore"], swiftSettings: strict),
+        .target(
+            name: "SystemRuntime",
+            dependencies: [
+                "CShims", .product(name: "HeapModule", package: "swift-collections"), "SandboxCore", logging,
+            ],
+            swiftSettings: strict
+        ),
         .target(name: "LoopThread", swiftSettings: strict),
         .target(name: "CurlTransport", dependencies: ["CCurl", httpTypes, "LoopThread"], swiftSettings: strict),
+        .target(name: "LocalProvider", dependencies: ["CLocalSandbox", "SandboxCore"], swiftSettings: strict),
         .target(
             name: "E2BProvider",
             dependencies: [
@@ -81,17 +87,6 @@ let package = Package(
         .target(
             name: "ControlAPI",
             dependencies: ["HTTPServer", httpTypes, "ManagerMetrics", "PrometheusClient", "SandboxCore", logging],
-            swiftSettings: strict
-        ),
-
-        // A stand-in for E2B, for tests only.
-        .target(name: "FakeE2B", dependencies: ["LoopThread"], swiftSettings: strict),
-        .executableTarget(name: "fake-e2b", dependencies: [arguments, "FakeE2B"], swiftSettings: strict),
-        .testTarget(
-            name: "E2BProviderTests",
-            dependencies: [
-                "CurlTransport", "E2BProvider", "FakeE2B", httpTypes, logging, "SandboxCore", "SystemRuntime",
-            ],
             swiftSettings: strict
         ),
 
@@ -113,6 +108,55 @@ let package = Package(
                 "SimulatedProvider", "SystemRuntime",
             ],
             swiftSettings: strict
+        ),
+
+        // Tests: what they share, then one target for each module.
+        .target(name: "TestSupport", dependencies: ["LoopThread", "SandboxCore"], swiftSettings: strict),
+        // A stand-in for E2B's cloud, and a program of it for tests in other languages.
+        .target(name: "FakeE2B", dependencies: ["LoopThread"], swiftSettings: strict),
+        .executableTarget(name: "fake-e2b", dependencies: [arguments, "FakeE2B"], swiftSettings: strict),
+        .executableTarget(
+            name: "LocalProviderProbe",
+            dependencies: ["LocalProvider", "SandboxCore"],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "CurlTransportTests",
+            dependencies: ["CurlTransport", httpTypes, "LoopThread", "TestSupport"],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "DaemonConfigurationTests",
+            dependencies: [arguments, "DaemonConfiguration", "SandboxCore"],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "E2BProviderTests",
+            dependencies: [
+                "CurlTransport", "E2BProvider", "FakeE2B", httpTypes, logging, "SandboxCore", "SystemRuntime",
+            ],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "HTTPServerTests",
+            dependencies: ["HTTPServer", httpTypes, "TestSupport"],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "LocalProviderTests",
+            dependencies: ["CLocalSandbox", "LocalProvider", "LocalProviderProbe", "sandbox-init", "SandboxCore"],
+            swiftSettings: strict
+        ),
+        .testTarget(name: "LoopThreadTests", dependencies: ["LoopThread"], swiftSettings: strict),
+        .testTarget(
+            name: "PrometheusClientTests",
+            dependencies: ["PrometheusClient", "TestSupport"],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "SandboxCoreTests",
+            dependencies: ["SandboxCore", "TestSupport"],
+            swiftSettings: pure
         ),
     ]
 )

@@ -33,14 +33,11 @@ public struct AccessPolicy: Sendable {
     }
 
     private func loopbackRefusal(_ request: ServerRequest) -> Problem? {
-        if let host = request.headers[HTTPField.Name.host], !Self.isLoopback(authority: host) {
+        if let host = request.headers[HTTPField.Name.host], !Self.isLoopback(authority: host[...]) {
             return Problem(.unauthenticated, "without an API token only loopback host names are served")
         }
-        if let origin = request.headers[.origin] {
-            let parts = origin.split(separator: "/", maxSplits: 2, omittingEmptySubsequences: false)
-            guard parts.count == 3, Self.isLoopback(authority: String(parts[2])) else {
-                return Problem(.unauthenticated, "without an API token no foreign origin is served")
-            }
+        if let origin = request.headers[.origin], !Self.isLoopback(origin: origin) {
+            return Problem(.unauthenticated, "without an API token no foreign origin is served")
         }
         return nil
     }
@@ -53,17 +50,35 @@ public struct AccessPolicy: Sendable {
         return difference == 0
     }
 
-    static func isLoopback(authority: String) -> Bool {
-        let host: Substring
-        if authority.hasPrefix("[") {
-            guard let end = authority.firstIndex(of: "]") else { return false }
-            host = authority[authority.index(after: authority.startIndex)..<end]
-        } else {
-            host = authority.prefix { $0 != ":" }
+    /// An origin is a scheme and an authority, nothing more; browsers also send `null`.
+    private static func isLoopback(origin: String) -> Bool {
+        for scheme in ["http://", "https://"] where origin.hasPrefix(scheme) {
+            return isLoopback(authority: origin.dropFirst(scheme.count))
         }
-        if host == "::1" || host.lowercased() == "localhost" { return true }
+        return false
+    }
+
+    /// Whether `authority` is a loopback name or address, with a port or without. Whatever else it holds (a user, a
+    /// second host, rubbish behind the port) is no reason to believe its beginning.
+    private static func isLoopback(authority: Substring) -> Bool {
+        let host = authority.hasPrefix("[") ? authority.prefix { $0 != "]" } + "]" : authority.prefix { $0 != ":" }
+        guard authority.hasPrefix(host) else { return false }
+        let port = authority.dropFirst(host.count)
+        guard port.isEmpty || isPort(port) else { return false }
+        if host == "[::1]" || host.lowercased() == "localhost" { return true }
         let numbers = host.split(separator: ".", omittingEmptySubsequences: false)
-        return numbers.count == 4 && numbers[0] == "127" && numbers.allSatisfy { UInt8($0) != nil }
+        return numbers.count == 4 && numbers[0] == "127" && numbers.allSatisfy { isNumber($0, upTo: 255) }
+    }
+
+    /// A colon and a port, which may be left out (RFC 3986).
+    private static func isPort(_ text: Substring) -> Bool {
+        text.first == ":" && (text.count == 1 || isNumber(text.dropFirst(), upTo: 65_535))
+    }
+
+    private static func isNumber(_ text: Substring, upTo greatest: Int) -> Bool {
+        // `Int` would let a sign pass.
+        text.utf8.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
+            && Int(text).map { $0 <= greatest } ?? false
     }
 }
 

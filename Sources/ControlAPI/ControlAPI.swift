@@ -62,7 +62,9 @@ public struct ControlAPI: HTTPHandler {
                 return try handle(target, key, call)
             }
         } catch {
-            return .finished(finish(call, .other, Problem(error).response(requestID: call.id)))
+            return .finished(
+                finish(call, PathParser.route(of: request.rawPath), Problem(error).response(requestID: call.id))
+            )
         }
     }
 
@@ -184,19 +186,14 @@ extension ControlAPI {
     }
 
     private func routeRefusal(_ request: ServerRequest) -> Problem? {
-        let target: Target
-        do throws(ManagerError) {
-            target = try PathParser.parse(request.rawPath)
-        } catch {
-            return Problem(error)
-        }
+        let route = PathParser.route(of: request.rawPath)
         let isServed =
-            switch target.route {
+            switch route {
             case .other, .metrics, .healthz, .readyz: false
             default: true
             }
         guard isServed else { return Problem(.routeNotFound, "there is no such route") }
-        let methods = target.route.methods
+        let methods = route.methods
         guard methods.contains(request.method.rawValue) else {
             var problem = Problem(.methodNotAllowed, "this route answers \(methods.joined(separator: ", "))")
             problem.allow = methods.joined(separator: ", ")
@@ -210,7 +207,8 @@ extension ControlAPI {
             request.headers[.contentLength].map { $0 != "0" } ?? request.headers.contains(.transferEncoding)
         guard announcesBody, request.method == .put || request.method == .post else { return nil }
         let type = request.headers[.contentType]?.prefix { $0 != ";" }.lowercased()
-        guard type?.split(separator: " ").first == "application/json" else {
+        let words = (type ?? "").split(whereSeparator: { $0 == " " || $0 == "\t" })
+        guard words == ["application/json"] else {
             return Problem(.unsupportedMediaType, "the body must be application/json")
         }
         return nil
@@ -218,8 +216,7 @@ extension ControlAPI {
 
     private func refuse(_ problem: Problem, _ request: ServerRequest) -> ServerResponse {
         let call = Call(request: request, id: requestID(request), start: runtime.time.now())
-        let route = (try? PathParser.parse(request.rawPath))?.route ?? .other
-        return finish(call, route, problem.response(requestID: call.id))
+        return finish(call, PathParser.route(of: request.rawPath), problem.response(requestID: call.id))
     }
 
     /// Books a request and gives its answer the request's id.

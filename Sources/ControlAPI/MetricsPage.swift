@@ -26,7 +26,7 @@ public struct MetricsPage: HTTPHandler {
     /// Always answers at once.
     public func handle(_ request: ServerRequest) -> Handling {
         let start = time.now()
-        let route = (try? PathParser.parse(request.rawPath))?.route ?? .other
+        let route = PathParser.route(of: request.rawPath)
         let response = respond(route, request)
         metrics.answered(route, method: request.method.rawValue, code: response.status, took: time.now() - start)
         return .finished(response)
@@ -61,7 +61,11 @@ public struct MetricsPage: HTTPHandler {
         do throws(MetricError) {
             let body = try metrics.registry.render(format)
             metrics.scraped(.ok)
-            return ServerResponse(status: 200, headers: [.contentType: format.contentType], body: body)
+            return ServerResponse(
+                status: 200,
+                headers: [.contentType: format.contentType, .cacheControl: "no-store"],
+                body: body
+            )
         } catch {
             // Never half a page.
             metrics.scraped(.failed)
@@ -80,13 +84,15 @@ public struct MetricsPage: HTTPHandler {
             json.field("slots_in_use", gauges.usage.slots)
             json.field("slots_limit", gauges.limits.total)
         }
-        return Replies.json(isDraining ? 503 : 200, body)
+        var response = Replies.json(isDraining ? 503 : 200, body)
+        if isDraining { response.headers[.retryAfter] = "1" }
+        return response
     }
 
     private func text(_ status: Int, _ words: String) -> ServerResponse {
         ServerResponse(
             status: status,
-            headers: [.contentType: "text/plain; charset=utf-8"],
+            headers: [.contentType: "text/plain; charset=utf-8", .cacheControl: "no-store"],
             body: Array("\(words)\n".utf8)
         )
     }

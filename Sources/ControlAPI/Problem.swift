@@ -42,7 +42,8 @@ struct Problem {
             if let inUse { json.field("in_use", inUse) }
             if let requestID { json.field("request_id", requestID) }
         }
-        var headers: HTTPFields = [.contentType: "application/problem+json"]
+        // A "not found" may be true for a moment only: no cache may keep it.
+        var headers: HTTPFields = [.contentType: "application/problem+json", .cacheControl: "no-store"]
         if let wait { headers[.retryAfter] = String(wait.wholeSecondsUp) }
         if let allow { headers[.allow] = allow }
         if status == 401 { headers[.wwwAuthenticate] = "Bearer" }
@@ -102,6 +103,27 @@ extension ErrorReason {
     }
 }
 
+extension ManagerError.TimedOperation {
+    fileprivate var words: String {
+        switch self {
+        case .healthCheck: "the health check"
+        case .connect: "connecting to the sandbox"
+        case .create: "creating the sandbox"
+        case .kill: "ending the sandbox"
+        case .exec: "the command"
+        case .request: "the request"
+        }
+    }
+}
+
+extension Duration {
+    /// `5 seconds`, `0.25 seconds`.
+    fileprivate var secondsInWords: String {
+        let seconds = inSeconds
+        return seconds.rounded() == seconds ? "\(components.seconds) seconds" : "\(seconds) seconds"
+    }
+}
+
 extension ManagerError {
     /// A sentence for the caller, without secrets.
     var words: String {
@@ -115,7 +137,7 @@ extension ManagerError {
             "the user holds \(denial.inUse) of \(denial.limit) sandboxes"
         case .limited(let denial): "\(denial.inUse) of \(denial.limit) sandboxes are in use"
         case .rateLimited: "the user creates sandboxes too fast"
-        case .timedOut(let operation, let limit): "\(operation) took longer than \(limit)"
+        case .timedOut(let operation, let limit): "\(operation.words) took longer than \(limit.secondsInWords)"
         case .gone: "the sandbox has ended"
         case .provider(let error): error.detail
         case .breakerOpen: "the upstream fails and is given time to recover"

@@ -1,32 +1,4 @@
-internal import FoundationEssentials
 internal import SandboxCore
-
-/// Any JSON value, so that every wrong type and every unknown field gets words of its own.
-private enum JSONValue: Decodable {
-    case null
-    case flag(Bool)
-    case number(Double)
-    case text(String)
-    case list([JSONValue])
-    case object([String: JSONValue])
-
-    init(from decoder: any Decoder) throws {
-        let value = try decoder.singleValueContainer()
-        if value.decodeNil() {
-            self = .null
-        } else if let flag = try? value.decode(Bool.self) {
-            self = .flag(flag)
-        } else if let number = try? value.decode(Double.self) {
-            self = .number(number)
-        } else if let text = try? value.decode(String.self) {
-            self = .text(text)
-        } else if let list = try? value.decode([JSONValue].self) {
-            self = .list(list)
-        } else {
-            self = .object(try value.decode([String: JSONValue].self))
-        }
-    }
-}
 
 /// What a body may say, read strictly: nothing is guessed, ignored or clamped.
 enum RequestBody {
@@ -38,7 +10,8 @@ enum RequestBody {
     static func acquireOptions(_ body: [UInt8]) throws(ManagerError) -> AcquireOptions {
         var options = AcquireOptions()
         guard !body.isEmpty else { return options }
-        for (name, value) in try fields(body) {
+        // Sorted, so that of several faults always the same one is told.
+        for (name, value) in try fields(body).sorted(by: { $0.key < $1.key }) {
             switch (name, value) {
             case (_, .null):
                 if !["template", "metadata", "envs", "timeout_seconds"].contains(name) { throw unknown(name) }
@@ -54,8 +27,9 @@ enum RequestBody {
 
     static func execRequest(_ body: [UInt8]) throws(ManagerError) -> ExecRequest {
         var request = ExecRequest(command: [], timeout: defaultExec)
-        for (name, value) in try fields(body) {
+        for (name, value) in try fields(body).sorted(by: { $0.key < $1.key }) {
             switch (name, value) {
+            case ("stdin", .null), ("timeout_seconds", .null): break
             case ("command", .list(let items)):
                 for item in items { request.command.append(try text(item, "each element of command")) }
             case ("command", _): throw .invalidArgument("command must be a list of strings")
@@ -78,11 +52,10 @@ enum RequestBody {
 
     private static func fields(_ body: [UInt8]) throws(ManagerError) -> [String: JSONValue] {
         let value: JSONValue
-        do {
-            value = try JSONDecoder().decode(JSONValue.self, from: Data(body))
+        do throws(JSONReader.Fault) {
+            value = try JSONReader.read(body)
         } catch {
-            // The decoder's words may repeat parts of the body, which may hold secrets.
-            throw .invalidArgument("the body is not valid JSON")
+            throw .invalidArgument(error.words)
         }
         guard case .object(let fields) = value else { throw .invalidArgument("the body must be a JSON object") }
         return fields
@@ -114,5 +87,16 @@ enum RequestBody {
         // A name from outside: kept short and printable.
         let shown = String(name.unicodeScalars.prefix(64).map { $0.isASCII && $0.value > 31 ? Character($0) : "?" })
         return .invalidArgument("unknown field \(shown)")
+    }
+}
+
+extension JSONReader.Fault {
+    fileprivate var words: String {
+        switch self {
+        case .malformed: "the body is not valid JSON"
+        case .notUTF8: "the body is not valid UTF-8"
+        case .tooDeep: "the body is nested too deeply"
+        case .repeatedName: "the body has a name twice"
+        }
     }
 }

@@ -2,39 +2,46 @@ internal import SandboxCore
 
 /// RFC 3339 in UTC with milliseconds.
 enum Timestamp {
+    /// The years that RFC 3339 can write, as milliseconds since 1970; anything beyond is shown as the end it lies behind.
+    private static let range: ClosedRange<Int64> = -62_167_219_200_000...253_402_300_799_999
+
     static func format(_ time: WallTime) -> String {
-        let milliseconds = time.microseconds / 1000
-        let (day, inDay) = milliseconds.quotientAndRemainder(dividingBy: 86_400_000)
-        let (year, month, dayOfMonth) = civil(day)
-        let second = inDay / 1000
-        var text = [UInt8]()
+        var text: [UInt8] = []
         text.reserveCapacity(24)
-        append(year, 4, to: &text)
-        text.append(UInt8(ascii: "-"))
-        append(month, 2, to: &text)
-        text.append(UInt8(ascii: "-"))
-        append(dayOfMonth, 2, to: &text)
-        text.append(UInt8(ascii: "T"))
-        append(second / 3600, 2, to: &text)
-        text.append(UInt8(ascii: ":"))
-        append(second / 60 % 60, 2, to: &text)
-        text.append(UInt8(ascii: ":"))
-        append(second % 60, 2, to: &text)
-        text.append(UInt8(ascii: "."))
-        append(inDay % 1000, 3, to: &text)
-        text.append(UInt8(ascii: "Z"))
+        append(time, to: &text)
         return String(decoding: text, as: UTF8.self)
     }
 
-    private static func append(_ number: Int64, _ width: Int, to text: inout [UInt8]) {
+    static func append(_ time: WallTime, to text: inout [UInt8]) {
+        let milliseconds = min(max(floored(time.microseconds, by: 1000), range.lowerBound), range.upperBound)
+        let day = floored(milliseconds, by: 86_400_000)
+        let inDay = milliseconds - day * 86_400_000
+        let (year, month, dayOfMonth) = civil(day)
+        let second = inDay / 1000
+        append(year, 4, UInt8(ascii: "-"), to: &text)
+        append(month, 2, UInt8(ascii: "-"), to: &text)
+        append(dayOfMonth, 2, UInt8(ascii: "T"), to: &text)
+        append(second / 3600, 2, UInt8(ascii: ":"), to: &text)
+        append(second / 60 % 60, 2, UInt8(ascii: ":"), to: &text)
+        append(second % 60, 2, UInt8(ascii: "."), to: &text)
+        append(inDay % 1000, 3, UInt8(ascii: "Z"), to: &text)
+    }
+
+    /// `number` has at most `width` digits and is not negative.
+    private static func append(_ number: Int64, _ width: Int, _ end: UInt8, to text: inout [UInt8]) {
         var divisor: Int64 = 1
         for _ in 1..<width { divisor *= 10 }
-        var rest = number
-        for _ in 0..<width {
-            text.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest / divisor))
-            rest %= divisor
+        while divisor > 0 {
+            text.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: number / divisor % 10))
             divisor /= 10
         }
+        text.append(end)
+    }
+
+    /// Rounded down, also below zero.
+    private static func floored(_ number: Int64, by divisor: Int64) -> Int64 {
+        let (quotient, remainder) = number.quotientAndRemainder(dividingBy: divisor)
+        return remainder < 0 ? quotient - 1 : quotient
     }
 
     /// Days since 1970-01-01 as a date of the Gregorian calendar.
@@ -42,7 +49,7 @@ enum Timestamp {
     /// Source: Howard Hinnant, "chrono-compatible low-level date algorithms", civil_from_days.
     private static func civil(_ days: Int64) -> (year: Int64, month: Int64, day: Int64) {
         let shifted = days + 719_468
-        let era = (shifted >= 0 ? shifted : shifted - 146_096) / 146_097
+        let era = floored(shifted, by: 146_097)
         let dayOfEra = shifted - era * 146_097
         let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
         let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)

@@ -14,11 +14,19 @@ struct AddressCache {
         var lookedUpAt: Instant
     }
 
+    private struct Lookups {
+        var running: Int
+        var latestStart: Instant
+    }
+
+    /// Lookups of one name that may run at once. More would let one name whose lookups never end take every thread.
+    private static let maxLookupsPerName = 2
+
     private let lifetime: Duration
     private let staleLifetime: Duration
     private let capacity: Int
     private var entries: [String: Entry] = [:]
-    private var lookups: [String: Instant] = [:]
+    private var lookups: [String: Lookups] = [:]
 
     init(lifetime: Duration, staleLifetime: Duration, capacity: Int) {
         self.lifetime = lifetime
@@ -36,23 +44,31 @@ struct AddressCache {
         return .unknown
     }
 
+    func isBeingLookedUp(_ host: String) -> Bool { lookups[host] != nil }
+
     /// Whether to start a lookup now; records that it was started.
     ///
-    /// One lookup per name, unless it has been silent for `patience`: its answer may never come, and must not keep the
-    /// name unknown for ever.
+    /// One lookup per name, and a second one if the first has been silent for `patience`: its answer may never come,
+    /// and the resolver may have recovered meanwhile.
     mutating func shouldLookUp(_ host: String, at now: Instant, patience: Duration) -> Bool {
-        if let startedAt = lookups[host], now - startedAt < patience { return false }
-        lookups[host] = now
+        var current = lookups[host] ?? Lookups(running: 0, latestStart: now)
+        if current.running > 0 && now - current.latestStart < patience { return false }
+        guard current.running < Self.maxLookupsPerName else { return false }
+        current.running += 1
+        current.latestStart = now
+        lookups[host] = current
         return true
     }
 
-    /// Takes back `shouldLookUp`: the lookup could not be started.
-    mutating func lookupNotStarted(_ host: String) {
-        lookups[host] = nil
+    /// Takes back one `shouldLookUp`: the lookup has ended, or could not be started.
+    mutating func lookupIsOver(_ host: String) {
+        guard var current = lookups[host] else { return }
+        current.running -= 1
+        lookups[host] = current.running == 0 ? nil : current
     }
 
     mutating func lookupEnded(_ host: String, addresses: [String]?, at now: Instant) {
-        lookups[host] = nil
+        lookupIsOver(host)
         // A failed lookup leaves what is known: stale addresses are there for exactly that.
         guard let addresses, !addresses.isEmpty else { return }
         if entries[host] == nil && entries.count >= capacity { makeRoom(at: now) }

@@ -178,9 +178,10 @@ final class TransferLoop {
             call.stage = .resolving(until: call.submission.startedAt + configuration.connectTimeout)
             waitingForName[host, default: []].append(call.submission.id)
         }
-        guard addresses.shouldLookUp(host, at: now, patience: configuration.connectTimeout) else { return }
+        // Half of what a caller waits: who tries again after a timeout gets a lookup of its own.
+        guard addresses.shouldLookUp(host, at: now, patience: configuration.connectTimeout / 2) else { return }
         if !lookups.submit(host) {
-            addresses.lookupNotStarted(host)
+            addresses.lookupIsOver(host)
             if !isKnown { answer(call, .failure(.dns(host: host, message: "too many name lookups"))) }
         }
     }
@@ -190,6 +191,8 @@ final class TransferLoop {
         // Anything else than a numeric address would end up in libcurl's list as a syntax error, or as a second entry.
         let found = (try? result.get())?.filter(NameResolver.isNumericAddress) ?? []
         addresses.lookupEnded(host, addresses: found, at: now)
+        // A first lookup that fails late says nothing about the second one.
+        if found.isEmpty && addresses.isBeingLookedUp(host) { return }
         for id in waitingForName.removeValue(forKey: host) ?? [] {
             guard let call = calls[id] else { continue }
             if found.isEmpty {

@@ -14,6 +14,7 @@ public protocol HTTPHandler: Sendable {
     /// - Parameters:
     ///   - refusal: Why. The connection closes after all but `overloaded` and `draining` refusals of a whole request.
     ///   - request: nil when the header was too malformed to be represented.
+    /// - Returns: The document to send.
     func refusal(_ refusal: ServerRefusal, request: ServerRequest?) -> ServerResponse
 }
 

@@ -83,7 +83,7 @@ public final class HTTPServer: Sendable {
     public var pendingRequests: Int { daemon?.core.pending.count ?? 0 }
 
     /// Requests between their request line and the end of their response, pending ones included.
-    public var activeRequests: Int { daemon?.core.activeRequests.load(ordering: .relaxed) ?? 0 }
+    public var activeRequests: Int { daemon?.core.activeRequests.load(ordering: .acquiring) ?? 0 }
 
     /// Open connections; the bound is `maxConnections`.
     public var openConnections: Int { daemon?.core.connections.count ?? 0 }

@@ -5,7 +5,7 @@ struct LingeringSockets {
     /// How long a client may take to notice the end of the connection.
     private static let allowance: UInt64 = 2_000_000_000
     private static let maxCount = 128
-    private static let maxBytes = 4 << 20
+    private static let maxBytes = 16 << 20
 
     private var sockets: [(descriptor: Int32, deadline: UInt64, bytes: Int)] = []
 

@@ -77,7 +77,7 @@ final class RunningDaemon: @unchecked Sendable {
         // From here the kernel refuses clients, and the port is free again.
         listener.close()
         let answer = core.handler.refusal(.draining, request: nil)
-        watch(&lingering, until: stop.graceDeadline) { core.activeRequests.load(ordering: .relaxed) == 0 }
+        watch(&lingering, until: stop.graceDeadline) { core.activeRequests.load(ordering: .acquiring) == 0 }
         core.pending.closeAndSettleAll(with: answer) { core.observer?.requestRefused(.draining) }
         // The answers just given are sent by the library's threads, which stopping it would cut short.
         watch(&lingering, until: CoarseTime.now + Self.flushAllowance) {

@@ -54,10 +54,10 @@ final class ServerCore: Sendable {
 
     /// Called before the library closes the socket.
     func connectionClosed(_ record: ConnectionRecord) {
+        observer?.connectionClosed()
         // Accepting pauses at the limit.
         if connections.remove(record) == configuration.maxConnections - 1 { watchdogInbox.wake() }
         watchdogInbox.lingerIfNeeded(record)
-        observer?.connectionClosed()
     }
 
     // MARK: Requests
@@ -75,9 +75,10 @@ final class ServerCore: Sendable {
     func requestEnded(_ exchange: Exchange, libraryStatus: Int?) {
         exchange.connection.wasCutShort.store(!exchange.hasArrived, ordering: .relaxed)
         exchange.connection.set(.idle, at: CoarseTime.now + idleNanoseconds)
-        if exchange.hasReachedHandler { answeringRequests.subtract(1, ordering: .relaxed) }
-        activeRequests.subtract(1, ordering: .relaxed)
+        // Reported before it is uncounted: whoever sees the count at 0 has been told of every ending.
         observer?.requestFinished(status: exchange.status ?? libraryStatus)
+        if exchange.hasReachedHandler { answeringRequests.subtract(1, ordering: .relaxed) }
+        activeRequests.subtract(1, ordering: .releasing)
     }
 
     /// One call of the library's access handler.

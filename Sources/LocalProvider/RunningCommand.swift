@@ -27,11 +27,9 @@ final class RunningCommand {
     /// The command's own ends of its pipes, in the order of its descriptors; they go into the message that starts it.
     let childDescriptors: [Int32]
 
-    /// Makes the pipes.
+    /// Makes the pipes; fails when there is no descriptor left.
     ///
-    /// - Parameters:
-    ///   - owner: Who may open the outputs anew through `/dev/stdout`; 0 for this process's own user.
-    ///   - null: An open `/dev/null`, read when there is no input; stays its owner's.
+    /// `owner` may open the outputs anew through `/dev/stdout`; user 0 stands for this process's own.
     init?(
         number: UInt32,
         request: ExecRequest,

@@ -74,7 +74,7 @@ struct OperationMetrics {
             switch operation {
             case .acquire: provider + waiting + health + creation + [.invalidArgument]
             case .create: provider + health + creation + [.draining, .deadlineExceeded]
-            case .release: [.draining]
+            case .release: provider + [.draining]
             case .describe: [.notFound]
             case .keepalive: provider + waiting + [.notFound]
             case .pause: provider + waiting + [.notFound, .staleEpoch, .killTimedOut]

@@ -20,12 +20,13 @@ struct FlightRecorder {
     /// - Returns: How many keys were forgotten to make room.
     mutating func record(_ key: LeaseKey, _ text: String, at wallTime: WallTime) -> Int {
         var forgotten = 0
+        // Before the generations change: a key that is active keeps what is known of it.
+        var events = young[key] ?? old.removeValue(forKey: key) ?? []
         if young[key] == nil, young.count >= Self.keyLimit / 2 {
             forgotten = old.count
             old = young
             young = [:]
         }
-        var events = young[key] ?? old.removeValue(forKey: key) ?? []
         if events.count == Self.eventLimit { events.removeFirst() }
         events.append(Event(at: wallTime, text: text))
         young[key] = events

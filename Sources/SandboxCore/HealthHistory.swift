@@ -27,6 +27,7 @@ struct HealthHistory: Equatable {
     static let silence: Duration = .seconds(60)
 
     private var consecutiveSick = 0
+    private var consecutiveSilent = 0
     private var firstSilent: MonotonicInstant?
     private var firstSick: MonotonicInstant?
 
@@ -47,17 +48,28 @@ struct HealthHistory: Equatable {
         case .timedOut(let limit):
             let first = firstSilent ?? now
             firstSilent = first
+            consecutiveSilent += 1
             let error = ManagerError.timedOut(operation: .healthCheck, after: limit)
-            return now - first >= Self.silence ? .doubt(error) : .keep(error)
+            // Two probes with an idle hour in between are no silence of an hour.
+            let isLasting = consecutiveSilent >= Self.sickCount && now - first >= Self.silence
+            return isLasting ? .doubt(error) : .keep(error)
         case .unreachable(let detail):
             return .keep(.unreachable(detail))
         case .unauthorized:
+            breakSilence()
             return .keep(.provider(ProviderError(.health, .http(status: 401), "credentials refused", effect: .none)))
         case .malformed(let detail):
+            breakSilence()
             return .keep(.provider(ProviderError(.health, .malformed, detail, effect: .none)))
         case .cancelled:
             return .keep(.unreachable("the probe was cancelled"))
         }
+    }
+
+    /// It answered, though not well.
+    private mutating func breakSilence() {
+        consecutiveSilent = 0
+        firstSilent = nil
     }
 
     private mutating func sick(
@@ -65,6 +77,7 @@ struct HealthHistory: Equatable {
         now: MonotonicInstant,
         runningSince: MonotonicInstant
     ) -> HealthDecision {
+        breakSilence()
         guard now - runningSince >= Self.edgeLag else { return .keep(.unhealthy(detail)) }
         let first = firstSick ?? now
         firstSick = first

@@ -10,7 +10,8 @@ public struct SandboxID: Hashable, Sendable, CustomStringConvertible {
     public var description: String { rawValue }
 }
 
-/// The fencing number of a lease: it grows with every new lease of a key, and a write that names an older one is refused.
+/// The fencing number of a lease: it grows with every new lease of a key, and a write that names an older one is
+/// refused.
 ///
 /// A store hands out `max(last + 1, its own time in microseconds)`, so epochs grow across a lost store too.
 public struct Epoch: Hashable, Comparable, Sendable, CustomStringConvertible {

@@ -6,7 +6,7 @@ struct Lease: Sendable {
     var sandbox: ProviderSandbox
     let createdAt: WallTime
     let created: MonotonicInstant
-    /// When the sandbox was started or last resumed, or first seen by us.
+    /// When the sandbox was started or last resumed; the lease's age counts from here.
     var runningSince: MonotonicInstant
     var remoteExpiry: MonotonicInstant
     var idleTimeout: Duration
@@ -52,7 +52,7 @@ extension Lease {
         sandbox = record.sandbox
         createdAt = record.createdAt
         created = now - record.age
-        runningSince = now
+        runningSince = created
         remoteExpiry = now + record.sandbox.remainingLife
         idleTimeout = record.idleTimeout
         isPaused = record.isPaused

@@ -15,13 +15,22 @@ public protocol LeaseStore: Sendable {
 
     /// Turns a reservation into a lease; the slot moves along.
     ///
-    /// - Returns: `false` if the reservation was fenced meanwhile. The sandbox is then in the kill outbox, with the slot.
+    /// - Returns: `false` if the reservation was fenced meanwhile. The sandbox is then in the kill outbox, with the
+    ///   slot.
     func commit(_ lease: LeaseRecord) async throws(StoreError) -> Bool
+
+    /// Takes over a sandbox that was found at the provider, as the lease of its key, under a new epoch.
+    ///
+    /// Its slot counts even above the limits: it exists and costs money, and stops further grants.
+    /// - Returns: The epoch, or `nil` if the key holds something already.
+    func adopt(_ lease: LeaseRecord) async throws(StoreError) -> Epoch?
 
     /// Gives up a reservation whose creation surely made nothing: slot and intent are gone.
     func abandon(_ key: LeaseKey, token: CreationToken) async throws(StoreError)
 
     /// Lets a reservation's key go, but keeps slot and intent until the outcome of the creation is known.
+    ///
+    /// The intent is due at once, and its age counts from now on: no attempt of its creation begins later.
     func detachIntent(_ key: LeaseKey, token: CreationToken) async throws(StoreError)
 
     /// Ends whatever the key holds: a lease goes to the outbox, a reservation is fenced.
@@ -223,8 +232,17 @@ public enum ReleaseOutcome: Sendable, Hashable {
     case ended(KillTicket)
     /// A creation is under way; what it makes will go to the outbox.
     case fenced(CreationToken)
-    /// The lease was ended before, and its sandbox is still in the outbox.
+    /// The lease or creation was ended before, and its slot is not free yet.
     case dying(CreationToken)
+
+    /// The slot of what was ended.
+    var slot: CreationToken? {
+        switch self {
+        case .nothing: nil
+        case .ended(let ticket): ticket.token
+        case .fenced(let token), .dying(let token): token
+        }
+    }
 }
 
 /// A sandbox that must die.
@@ -258,7 +276,7 @@ public struct Intent: Sendable, Hashable {
     public var key: LeaseKey
     /// The generation it was to become.
     public var epoch: Epoch
-    /// How long ago it was written.
+    /// How long ago it was written or, later, detached: no attempt of its creation began after that.
     public var age: Duration
 
     /// Bundles the intent.

@@ -8,6 +8,8 @@ struct LeaseTable {
         var maxAge: Duration
         /// Below this much remote life a lease is probed first.
         var leastLife: Duration = .seconds(30)
+        /// An extension that would bring less than this is not asked for.
+        var leastGain: Duration = .seconds(5)
         /// In the last stretch of its age a lease is replaced rather than handed out.
         var replacementStretch: Duration = .seconds(60)
         /// In the last stretch of its age a lease is handed out with a warning.
@@ -50,22 +52,22 @@ struct LeaseTable {
         !lease.isPaused && !lease.isSuspect
             && now - lease.lastUsed <= policy.freshWindow
             && lease.remoteExpiry - now >= policy.leastLife
-            && now - lease.created < policy.maxAge - policy.replacementStretch
+            && !isTooOld(lease, now: now)
     }
 
     /// Whether a lease should be replaced rather than handed out again.
     func isTooOld(_ lease: Lease, now: MonotonicInstant) -> Bool {
-        now - lease.created >= policy.maxAge - policy.replacementStretch
+        !lease.isPaused && now - lease.runningSince >= policy.maxAge - policy.replacementStretch
     }
 
     /// Whether whoever gets the lease should be warned of its end.
     func endsSoon(_ lease: Lease, now: MonotonicInstant) -> Bool {
-        now - lease.created >= policy.maxAge - policy.warningStretch
+        now - lease.runningSince >= policy.maxAge - policy.warningStretch
     }
 
-    /// Puts a lease in; a newer one of the same key stays.
+    /// Puts a lease in; a newer one of the same key stays, and so does the same one, whose uses are counted here.
     mutating func insert(_ lease: Lease) {
-        if let present = leases[lease.key], present.epoch > lease.epoch { return }
+        if let present = leases[lease.key], present.epoch >= lease.epoch { return }
         leases[lease.key] = lease
     }
 
@@ -146,8 +148,10 @@ struct LeaseTable {
         now: MonotonicInstant
     ) -> Lease? {
         update(key, epoch) { lease in
+            // Its session starts anew, and with it its age: time spent paused is not running time (K5).
+            if connected.resumed || lease.isPaused { lease.runningSince = now }
             lease.isPaused = false
-            if connected.resumed { lease.runningSince = now }
+            lease.isSuspect = false
             lease.sandbox = connected.sandbox
             lease.remoteExpiry = now + connected.sandbox.remainingLife
             lease.lastUsed = now
@@ -155,12 +159,17 @@ struct LeaseTable {
         }
     }
 
-    /// The uses since the last call, for the store.
+    /// The uses since the last call, for the store. A lease with a command inside is in use every time.
     mutating func drainUses(now: MonotonicInstant) -> [LeaseUse] {
-        defer { used.removeAll(keepingCapacity: true) }
+        defer { used = used.filter { key in leases[key].map { $0.activeUses > 0 } ?? false } }
         return used.compactMap { key in
             leases[key].map { LeaseUse(key: key, epoch: $0.epoch, age: $0.activeUses > 0 ? .zero : now - $0.lastUsed) }
         }
+    }
+
+    /// The store could not be told of these uses: they are due again.
+    mutating func undrain(_ uses: [LeaseUse]) {
+        for use in uses where leases[use.key]?.epoch == use.epoch { used.insert(use.key) }
     }
 
     /// Whether the lease lay idle for its whole timeout; `false` too if it is another one by now (I7).
@@ -177,7 +186,8 @@ struct LeaseTable {
             }
             let lastMoved = lease.remoteExpiry - life(lease)
             let isUsed = lease.activeUses > 0 || lease.lastUsed > lastMoved
-            return isUsed && lease.remoteExpiry < lease.created + policy.maxAge
+            // A provider that grants a little less than asked for must not be asked again and again near the end.
+            return isUsed && lease.remoteExpiry + policy.leastGain <= lease.runningSince + policy.maxAge
         }
     }
 

@@ -30,7 +30,12 @@ public final class MemoryLeaseStore: LeaseStore {
 
     /// See ``LeaseStore/commit(_:)``.
     public func commit(_ lease: LeaseRecord) -> Bool {
-        ledger.withLock { $0.commit(lease, now: time.now()) }
+        ledger.withLock { $0.commit(lease, now: time.now(), claim: claim) }
+    }
+
+    /// See ``LeaseStore/adopt(_:)``.
+    public func adopt(_ lease: LeaseRecord) -> Epoch? {
+        ledger.withLock { $0.adopt(lease, now: time.now(), wallNow: time.wallNow()) }
     }
 
     /// See ``LeaseStore/abandon(_:token:)``.

@@ -1,7 +1,7 @@
 /// What makes and ends sandboxes: E2B, bubblewrap on this machine, or a simulation.
 ///
-/// Every call carries its own time limit and obeys task cancellation; the manager enforces a limit of its own on top, so
-/// that a provider that ignores both delays nobody. Calls may run concurrently, also for one sandbox.
+/// Every call carries its own time limit and obeys task cancellation; the manager enforces a limit of its own on top,
+/// so that a provider that ignores both delays nobody. Calls may run concurrently, also for one sandbox.
 public protocol SandboxProvider: Sendable {
     /// The name that replies and logs show: `e2b`, `local`, `simulated`.
     var name: String { get }

@@ -27,7 +27,14 @@ struct RetrySchedule {
     /// Whether anything was tried again.
     var hasRetried: Bool { attempts > 0 }
 
-    /// Decides after a failed attempt; `fraction` is a random number in `0 ..< 1`.
+    /// Decides after a failed attempt.
+    ///
+    /// - Parameters:
+    ///   - isRetryable: Whether another attempt may help.
+    ///   - wish: How long the upstream asked us to wait.
+    ///   - now: The present.
+    ///   - fraction: A random number in `0 ..< 1`.
+    /// - Returns: Whether to try again, and after which pause.
     mutating func next(isRetryable: Bool, wish: Duration?, now: MonotonicInstant, fraction: Double) -> Step {
         guard isRetryable, attempts < retries else { return .giveUp }
         let bound = min(baseDelay * (1 << min(attempts, 16)), largestDelay)

@@ -39,12 +39,19 @@ extension SandboxManager {
                 if let reservation {
                     held = reservation
                 } else {
+                    // A release that ran while the flight looked elsewhere has the last word (O7).
+                    guard !locks.isFenced(key, ticket) else { throw .staleEpoch }
                     switch try await reserve(key, until: deadline) {
                     case .ours(let fresh): held = fresh
                     case .leased(let record):
                         if let grant = try await reconnect(record, ticket) { return grant }
                         continue
                     }
+                }
+                // Nothing was sent under this reservation that could still take effect: nobody needs it any more.
+                guard !locks.isFenced(key, ticket) else {
+                    try await abandon(key, held)
+                    throw .staleEpoch
                 }
                 let failure: ProviderError
                 switch await attempt(key, options, held, until: deadline) {
@@ -62,9 +69,9 @@ extension SandboxManager {
                     failure = error
                     reservation = nil
                 }
-                let isWanted = !locks.isFenced(key, ticket) && !isDraining
+                let isFenced = locks.isFenced(key, ticket)
                 let step = schedule.next(
-                    isRetryable: failure.isRetryable && isWanted,
+                    isRetryable: failure.isRetryable && !isFenced && !isDraining,
                     wish: failure.retryAfter,
                     now: runtime.time.now(),
                     fraction: runtime.random.nextFraction()
@@ -72,7 +79,7 @@ extension SandboxManager {
                 guard case .retry(let pause) = step else {
                     if schedule.hasRetried, failure.isRetryable { observer.retriesExhausted(.create) }
                     if let reservation { try await abandon(key, reservation) }
-                    throw isWanted ? .provider(failure) : .staleEpoch
+                    throw isFenced ? .staleEpoch : .provider(failure)
                 }
                 observer.retried(.create, because: failure.retryReason ?? .reset)
                 await runtime.time.sleep(for: pause)
@@ -163,7 +170,7 @@ extension SandboxManager {
             note(key, "create failed: \(error.detail)")
             return .failed(error)
         case .failure(let error):
-            guard let sandbox = await find(reservation.token) else { return .lost(error) }
+            guard let sandbox = await find(key, reservation.token) else { return .lost(error) }
             created(key, sandbox)
             observer.ambiguityResolved(.adopted)
             note(key, "adopted after a lost reply: \(sandbox.id)")
@@ -171,19 +178,33 @@ extension SandboxManager {
         }
     }
 
-    /// Looks a creation up by its token, a few times, as a sandbox may show up late.
-    private func find(_ token: CreationToken) async -> ProviderSandbox? {
+    /// Looks a creation up by its token, a few times, as a sandbox may show up late. Only a sandbox of the key's own is
+    /// adopted (I5); a second one under the same token is condemned (I3).
+    private func find(_ key: LeaseKey, _ token: CreationToken) async -> ProviderSandbox? {
         for pause in Self.lookupPauses {
             await runtime.time.sleep(for: pause)
             let listed = await Result.catching { () async throws(ProviderError) in
                 try await provider.list(.token(token, environment: configuration.environment))
             }
-            guard let id = (try? listed.get())?.first?.sandbox.id else { continue }
+            let ours = ((try? listed.get()) ?? []).filter { found in
+                let isOurs = isOwned(found, by: key)
+                if !isOurs { observer.ownershipMismatched() }
+                return isOurs
+            }
+            guard let id = ours.first?.sandbox.id else { continue }
             // A listing has no access tokens; without them nobody can use the sandbox.
             let info = await Result.catching { () async throws(ProviderError) in try await provider.info(id) }
-            if let sandbox = (try? info.get())??.sandbox { return sandbox }
+            guard let sandbox = (try? info.get())??.sandbox else { continue }
+            for surplus in ours.dropFirst() { await condemn(surplus.sandbox.id, key) }
+            return sandbox
         }
         return nil
+    }
+
+    /// Puts a sandbox that holds no slot into the outbox; if the store cannot be asked, its own timeout ends it.
+    private func condemn(_ sandbox: SandboxID, _ key: LeaseKey) async {
+        note(key, "a second sandbox of one creation is killed: \(sandbox)")
+        try? await store.enqueueKill(KillTicket(sandbox: sandbox, token: nil, key: key, reason: .orphan))
     }
 
     private func created(_ key: LeaseKey, _ sandbox: ProviderSandbox) {
@@ -221,7 +242,13 @@ extension SandboxManager {
             ended(fenced, .fenced, created: lease.created)
             throw .staleEpoch
         }
-        try admit(lease, ticket)
+        do throws(ManagerError) {
+            try admit(lease, ticket)
+        } catch {
+            // The release reached the store before the reservation did: nobody was told of this sandbox.
+            try await end(lease, .fenced)
+            throw error
+        }
         log.info("created a sandbox", metadata: ["key": "\(key)", "sandbox": "\(sandbox.id)"])
         return grant(lease, .created)
     }

@@ -9,8 +9,14 @@ extension SandboxManager {
         _ options: AcquireOptions,
         _ ticket: UserLockTable.Ticket
     ) async throws(ManagerError) -> Grant {
+        // Whoever waited for the lock when the drain began starts nothing new (O8).
+        try refuseWhenDraining()
         if let grant = try await grantFromMemory(key) { return grant }
         if let grant = try await grantFromStore(key, ticket) { return grant }
+        if !isKnowledgeComplete {
+            try await lookUpAtProvider(key)
+            if let grant = try await grantFromStore(key, ticket) { return grant }
+        }
         return try await grantFromCreation(key, options, ticket)
     }
 
@@ -45,6 +51,8 @@ extension SandboxManager {
         case .alive:
             let now = runtime.time.now()
             // After the wait the lease may be another's business: then nobody is handed this one.
+            guard table.withLock({ $0.recordUse(lease.key, epoch: lease.epoch, now: now) }) != nil else { return nil }
+            await tellUse(of: lease)
             return table.withLock { $0.recordUse(lease.key, epoch: lease.epoch, now: now) }
         case nil:
             return nil
@@ -59,6 +67,12 @@ extension SandboxManager {
         case .keep(let error), .doubt(let error):
             throw error
         }
+    }
+
+    /// A lease that lay idle is used again: the store hears of it at once, so that no other replica reaps it (I7).
+    /// Should that fail, the reaper's next round tells of it.
+    func tellUse(of lease: Lease) async {
+        try? await store.touch([LeaseUse(key: lease.key, epoch: lease.epoch, age: .zero)])
     }
 
     /// Attaches to a paused sandbox with an explicit life (T7).
@@ -103,10 +117,13 @@ extension SandboxManager {
     }
 
     func reconnect(_ record: LeaseRecord, _ ticket: UserLockTable.Ticket) async throws(ManagerError) -> Grant? {
+        // Its ages count from when the record was read.
+        var lease = Lease(record, now: runtime.time.now())
+        // Nobody is handed it before a probe ended well.
+        lease.isSuspect = true
         let found = await Result.catching { () async throws(ProviderError) in
             try await provider.info(record.sandbox.id)
         }
-        var lease = Lease(record, now: runtime.time.now())
         switch found {
         case .failure(let error):
             throw .provider(error)
@@ -124,7 +141,12 @@ extension SandboxManager {
                 return nil
             }
             lease.isPaused = info.state == .paused
-            if !lease.isPaused { lease.remoteExpiry = runtime.time.now() + info.sandbox.remainingLife }
+            if !lease.isPaused {
+                let now = runtime.time.now()
+                lease.remoteExpiry = now + info.sandbox.remainingLife
+                // Resumed since it was made: only the provider knows when. It can make the lease younger, never older.
+                lease.runningSince = min(now, max(lease.created, now - (runtime.time.wallNow() - info.startedAt)))
+            }
             lease.sandbox.envdAccessToken = info.sandbox.envdAccessToken ?? lease.sandbox.envdAccessToken
         }
         try admit(lease, ticket)
@@ -133,7 +155,7 @@ extension SandboxManager {
     }
 
     /// Whether the labels name the key; a sandbox without our labels is believed to be what the store says (I5).
-    private func isOwned(_ info: SandboxInfo, by key: LeaseKey) -> Bool {
+    func isOwned(_ info: SandboxInfo, by key: LeaseKey) -> Bool {
         if let labels = info.labels { return labels.key == key }
         let user = info.metadata["user_id"] ?? key.user
         let project = info.metadata["project_id"] ?? key.project
@@ -182,7 +204,9 @@ extension SandboxManager {
 
     /// How long the sandbox of a lease may live by itself, counted from now: never past the lease's greatest age.
     func life(of lease: Lease) -> Duration {
-        let rest = lease.created + configuration.maxAge - runtime.time.now()
+        let now = runtime.time.now()
+        let start = lease.isPaused ? now : lease.runningSince
+        let rest = start + configuration.maxAge - now
         return max(.seconds(1), min(lease.idleTimeout + configuration.grace, rest))
     }
 

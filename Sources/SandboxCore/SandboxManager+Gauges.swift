@@ -33,21 +33,21 @@ extension SandboxManager {
             CollectionGauges(
                 name: .leases,
                 entries: leases,
-                limit: max(total, leases),
+                limit: total,
                 oldestIdle: .zero,
                 idleLimit: configuration.maxAge
             ),
             CollectionGauges(
                 name: .intents,
                 entries: usage.intents,
-                limit: max(total, usage.intents),
+                limit: total,
                 oldestIdle: usage.oldestIntent,
                 idleLimit: creationLife
             ),
             CollectionGauges(
                 name: .killOutbox,
                 entries: usage.outbox,
-                limit: max(total, usage.outbox),
+                limit: total,
                 oldestIdle: usage.oldestKill,
                 idleLimit: .seconds(600)
             ),

@@ -55,6 +55,7 @@ extension SandboxManager {
                 guard let lease = try await known(key) else { throw .notFound }
                 let now = runtime.time.now()
                 table.withLock { _ = $0.recordUse(key, epoch: lease.epoch, now: now) }
+                await tellUse(of: lease)
                 if !lease.isPaused, try await extend(lease) == .gone { throw .gone }
                 guard let found = try await description(of: key) else { throw .notFound }
                 return found
@@ -73,6 +74,8 @@ extension SandboxManager {
             }
             return try await exclusively(key) { () async throws(ManagerError) in
                 guard let lease = try await known(key) else { throw .notFound }
+                // From here on nobody is handed the lease without waiting for this to end (K5).
+                table.withLock { $0.suspect(key, epoch: lease.epoch) }
                 do throws(ProviderError) {
                     try await provider.pause(lease.sandbox.id)
                 } catch {
@@ -104,6 +107,7 @@ extension SandboxManager {
             guard let lease = try await known(key) else { throw .notFound }
             let started = runtime.time.now()
             guard table.withLock({ $0.beginUse(key, epoch: lease.epoch, now: started) }) else { throw .notFound }
+            await tellUse(of: lease)
             defer {
                 let now = runtime.time.now()
                 table.withLock { $0.endUse(key, epoch: lease.epoch, now: now) }
@@ -119,7 +123,14 @@ extension SandboxManager {
         }
     }
 
-    /// Up to `limit` (1 to 1,000) leases in the order of their keys, only `user`'s if given, from `cursor` on.
+    /// Leases in the order of their keys.
+    ///
+    /// - Parameters:
+    ///   - user: Only this user's, if given.
+    ///   - limit: 1 to 1,000.
+    ///   - cursor: Where the last page ended.
+    /// - Returns: The leases of the page, and where to go on; no cursor on the last page.
+    /// - Throws: `.invalidArgument` for a limit out of bounds, `.storeUnavailable`.
     public func list(
         user: String?,
         limit: Int,
@@ -194,7 +205,16 @@ extension SandboxManager {
         // Found, but not seen to live: the next acquire probes it.
         lease.isSuspect = true
         table.withLock { $0.insert(lease) }
-        return lease
+        // Insert, then look again: a release ends the lease in the store before it empties memory, so one of the two
+        // sees the other (K8).
+        guard
+            case .lease(let current) = try await asked({ () async throws(StoreError) in try await store.lookup(key) }),
+            current.epoch == lease.epoch
+        else {
+            table.withLock { _ = $0.remove(key, epoch: lease.epoch) }
+            return nil
+        }
+        return table.withLock { $0[key] }
     }
 
     /// Runs `body` while nobody else works on `key`.

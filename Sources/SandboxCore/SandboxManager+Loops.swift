@@ -12,6 +12,7 @@ extension SandboxManager {
     /// Runs all loops until the task is cancelled.
     public func run() async {
         await withTaskGroup(of: Void.self) { group in
+            group.addTask { await self.recover() }
             for (loop, interval) in Self.loops(of: configuration) {
                 group.addTask { await self.turn(loop, every: interval) }
             }
@@ -71,13 +72,20 @@ extension SandboxManager {
 
     // MARK: Reaper
 
-    /// Ends leases that are idle or past their expiry. Decides under the key's lock, by epoch and last use (I7, K1, K2).
+    /// Ends leases that are idle or past their expiry. Decides under the key's lock, by epoch and last use (I7, K1,
+    /// K2).
     private func reap() async throws(ManagerError) -> Tally {
         guard !configuration.faults.contains(.reaperFailure) else { throw .internal("fault reaper-failure") }
         let now = runtime.time.now()
         // First what this process knows of uses: a lease in use must not look idle to the store.
         let uses = table.withLock { $0.drainUses(now: now) }
-        try await asked { () async throws(StoreError) in try await store.touch(uses) }
+        do throws(StoreError) {
+            try await store.touch(uses)
+        } catch {
+            // The next round tells of them.
+            table.withLock { $0.undrain(uses) }
+            throw .storeUnavailable(error.detail)
+        }
         let due = try await asked { () async throws(StoreError) in try await store.dueLeases(limit: Self.batch) }
         var tally = Tally(scanned: due.count)
         for item in due {
@@ -108,7 +116,8 @@ extension SandboxManager {
             }
             guard isStillIdle else { return false }
         } else {
-            table.withLock { _ = $0.remove(record.key, epoch: record.epoch) }
+            // It may have been extended or resumed since: both the store and memory must still say so.
+            guard try await isExpired(record), removeExpired(record) else { return false }
         }
         let ticket = try await asked { () async throws(StoreError) in
             try await store.end(
@@ -125,6 +134,29 @@ extension SandboxManager {
         )
         ended(ticket, due.reason, created: now - record.age)
         return true
+    }
+
+    /// Whether the store holds the same lease, still past its expiry.
+    private func isExpired(_ record: LeaseRecord) async throws(ManagerError) -> Bool {
+        guard
+            case .lease(let current) = try await asked({ () async throws(StoreError) in
+                try await store.lookup(record.key)
+            })
+        else { return false }
+        return current.epoch == record.epoch && current.sandbox.remainingLife <= .zero
+    }
+
+    /// Takes an expired lease out of memory.
+    ///
+    /// - Returns: `false` if memory knows better, and nothing was done.
+    private func removeExpired(_ record: LeaseRecord) -> Bool {
+        let now = runtime.time.now()
+        return table.withLock { table in
+            guard let lease = table[record.key], lease.epoch == record.epoch else { return true }
+            guard lease.remoteExpiry <= now else { return false }
+            table.remove(record.key, epoch: record.epoch)
+            return true
+        }
     }
 
     // MARK: Outbox worker

@@ -23,13 +23,18 @@ extension SandboxManager {
         try await measured(.release) { () async throws(ManagerError) in
             try refuseWhenDraining()
             let patience = runtime.time.now() + configuration.releaseWait
+            // What ran before this process is released too, not only what it knows.
+            try await lookUpAtProvider(key)
+            let before = table.withLock { $0[key]?.epoch }
             let outcome = try await asked { () async throws(StoreError) in
                 try await store.release(key, reason: .released)
             }
-            // Fence, then remove: a flight that inserts after the removal sees the fence.
+            // Fence, then remove: a flight that inserts after the removal sees the fence. A lease made since the store
+            // answered is not what was released.
             locks.fence(key)
-            let known = table.withLock { table in
-                table[key].flatMap { table.remove(key, epoch: $0.epoch) }
+            let known = table.withLock { table -> Lease? in
+                guard let lease = table[key], lease.epoch == before || lease.token == outcome.slot else { return nil }
+                return table.remove(key, epoch: lease.epoch)
             }
             switch outcome {
             case .nothing:
@@ -92,7 +97,8 @@ extension SandboxManager {
             return true
         case .failure(let error):
             let bound = min(Duration.seconds(1) * (1 << min(ticket.attempts, 6)), Self.longestKillPause)
-            let pause = bound / 2 + bound / 2 * runtime.random.nextFraction()
+            let jittered = bound / 2 + bound / 2 * runtime.random.nextFraction()
+            let pause = max(jittered, error.retryAfter ?? .zero)
             try? await store.deferKill(ticket, by: pause)
             if case .provider(let failure) = error, let reason = failure.retryReason {
                 observer.retried(.kill, because: reason)

@@ -5,7 +5,7 @@ internal import Synchronization
 extension SandboxManager {
     /// Refuses new work from now on (O8).
     public nonisolated func beginDraining() {
-        draining.store(true, ordering: .releasing)
+        draining.store(true, ordering: .sequentiallyConsistent)
     }
 
     /// Drains, and kills every sandbox where configured or where none could outlive the process.
@@ -26,7 +26,7 @@ extension SandboxManager {
     }
 
     private func drained(until deadline: MonotonicInstant) async {
-        while inFlight.load(ordering: .relaxed) > 0, runtime.time.now() < deadline {
+        while inFlight.load(ordering: .sequentiallyConsistent) > 0, runtime.time.now() < deadline {
             await runtime.time.sleep(for: .milliseconds(10))
         }
     }
@@ -38,10 +38,13 @@ extension SandboxManager {
         }
     }
 
+    /// Until nothing is left, and nothing is under way that could leave something.
     private func releaseAll() async {
         while !Task.isCancelled {
             guard let page = try? await store.list(user: nil, limit: 256, after: nil), !page.leases.isEmpty else {
-                return
+                guard inFlight.load(ordering: .sequentiallyConsistent) > 0 else { return }
+                await runtime.time.sleep(for: .milliseconds(10))
+                continue
             }
             _ = await inParallel(page.leases) { record in
                 guard

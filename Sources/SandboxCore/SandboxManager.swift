@@ -6,8 +6,8 @@ internal import Synchronization
 /// An acquire of a fresh lease is answered from the lease table, without an actor hop. Everything else takes the key's
 /// user lock; whoever gets it starts a *flight* that is detached from its caller, and later callers share its outcome.
 /// The flight tries memory, then the store, then creates: it reserves a slot, an epoch and an intent in one step, calls
-/// the provider, and commits by epoch. Whatever ends a lease puts its sandbox into the kill outbox, and only a confirmed
-/// death frees the slot. Background loops end idle leases, work the outbox off, and extend what is used.
+/// the provider, and commits by epoch. Whatever ends a lease puts its sandbox into the kill outbox, and only a
+/// confirmed death frees the slot. Background loops end idle leases, work the outbox off, and extend what is used.
 public actor SandboxManager {
     nonisolated let configuration: ManagerConfiguration
     nonisolated let runtime: Runtime
@@ -20,6 +20,8 @@ public actor SandboxManager {
     nonisolated let recorder = Mutex(FlightRecorder())
     nonisolated let counters = StatisticsCounters()
     nonisolated let draining = Atomic(false)
+    /// Whether everything that ran before this process is in the books.
+    nonisolated let hasRecovered = Atomic(false)
     /// Public operations and detached flights under way; shutdown waits until there are none.
     nonisolated let inFlight = Atomic(0)
     /// The last time that any sandbox answered a probe: one that is silent while others answer is ill.
@@ -73,7 +75,7 @@ public actor SandboxManager {
     public nonisolated var greatestAge: Duration { configuration.maxAge }
 
     /// Whether new work is refused.
-    public nonisolated var isDraining: Bool { draining.load(ordering: .acquiring) }
+    public nonisolated var isDraining: Bool { draining.load(ordering: .sequentiallyConsistent) }
 
     // MARK: Acquire
 
@@ -110,15 +112,17 @@ public actor SandboxManager {
     ///   - key: Whose sandbox.
     ///   - options: Wishes, for the case that one is made.
     ///   - limit: The longest wait; the configured request deadline if `nil`.
-    /// - Returns: The sandbox, and how this request came by it.
+    /// - Returns: How to reach the sandbox, and whether it was made for this request.
     /// - Throws: ``ManagerError``, typed by cause.
     public func acquire(
         _ key: LeaseKey,
         _ options: AcquireOptions = AcquireOptions(),
         within limit: Duration? = nil
     ) async throws(ManagerError) -> Grant {
-        // A hit counts itself; only one of the two paths counts this acquire.
-        if let grant = acquireIfFresh(key) { return grant }
+        // A hit counts itself; only one of the two paths counts this acquire. Bad wishes are refused even where none
+        // would be needed (S3), and counted on the long path.
+        let isWellFormed = (try? options.validate(maxAge: configuration.maxAge)) != nil
+        if isWellFormed, let grant = acquireIfFresh(key) { return grant }
         return try await measured(.acquire) { () async throws(ManagerError) in
             counters.requests.increment()
             try options.validate(maxAge: configuration.maxAge)
@@ -180,7 +184,8 @@ public actor SandboxManager {
     ) async throws(ManagerError) -> Value {
         let start = runtime.time.now()
         observer.operationStarted(operation)
-        inFlight.increment()
+        // Ordered against the drain: either this operation sees that it began, or it sees this operation.
+        inFlight.wrappingAdd(1, ordering: .sequentiallyConsistent)
         defer { inFlight.wrappingSubtract(1, ordering: .relaxed) }
         do throws(ManagerError) {
             let value = try await body()

@@ -1,9 +1,10 @@
 internal import HeapModule
 
-/// The truth of leases, slots, intents and the kill outbox, as a value: what Redis does in scripts is done here in place.
+/// The truth of leases, slots, intents and the kill outbox, as a value: what Redis does in scripts is done here in
+/// place.
 ///
-/// A slot is named by the creation token that took it. It moves from reservation to lease to outbox, and is freed only by
-/// ``confirmKilled(_:)``, ``forget(_:epoch:)``, ``abandon(_:token:)`` and an intent resolved as absent (I4).
+/// A slot is named by the creation token that took it. It moves from reservation to lease to outbox, and is freed only
+/// by ``confirmKilled(_:)``, ``forget(_:epoch:)``, ``abandon(_:token:)`` and an intent resolved as absent (I4).
 struct StoreLedger {
     private enum Holding {
         case reservation(CreationToken)
@@ -39,6 +40,8 @@ struct StoreLedger {
         var epoch: Epoch
         var owner: String
         var since: MonotonicInstant
+        /// From when its age counts: late enough that every attempt of its creation had begun.
+        var agesFrom: MonotonicInstant
         var dueAt: MonotonicInstant
     }
 
@@ -57,7 +60,8 @@ struct StoreLedger {
 
     private struct UserSlots {
         var taken = 0
-        var releasing = 0
+        /// Slots whose sandbox is condemned, or will be as soon as it is made.
+        var releasing: Set<CreationToken> = []
     }
 
     private var holdings: [LeaseKey: Holding] = [:]
@@ -87,9 +91,7 @@ struct StoreLedger {
             break
         }
         if let denial = denial(for: request.key.user, request.limits) { return .limited(denial) }
-        // One counter for all keys: it grows for each of them, and needs no memory of keys long gone.
-        lastEpoch = max(lastEpoch + 1, wallNow.microseconds)
-        let epoch = Epoch(lastEpoch)
+        let epoch = nextEpoch(after: nil, wallNow: wallNow)
         slots[request.token] = request.key
         users[request.key.user, default: UserSlots()].taken += 1
         holdings[request.key] = .reservation(request.token)
@@ -98,6 +100,7 @@ struct StoreLedger {
             epoch: epoch,
             owner: request.owner,
             since: now,
+            agesFrom: now,
             dueAt: now + request.intentDeadline
         )
         return .reserved(epoch)
@@ -106,23 +109,40 @@ struct StoreLedger {
     private func denial(for user: String, _ limits: SlotLimits) -> LimitDenial? {
         let own = users[user] ?? UserSlots()
         if own.taken >= limits.perUser {
-            return LimitDenial(scope: .user, limit: limits.perUser, inUse: own.taken, releasing: own.releasing)
+            return LimitDenial(scope: .user, limit: limits.perUser, inUse: own.taken, releasing: own.releasing.count)
         }
         guard slots.count >= limits.total else { return nil }
-        return LimitDenial(scope: .total, limit: limits.total, inUse: slots.count, releasing: own.releasing)
+        return LimitDenial(scope: .total, limit: limits.total, inUse: slots.count, releasing: own.releasing.count)
     }
 
-    mutating func commit(_ record: LeaseRecord, now: MonotonicInstant) -> Bool {
+    mutating func commit(_ record: LeaseRecord, now: MonotonicInstant, claim: Duration = .zero) -> Bool {
         if case .lease(let kept) = holdings[record.key], kept.record.token == record.token { return true }
         guard case .reservation(record.token) = holdings[record.key] else {
             condemn(
                 KillTicket(sandbox: record.sandbox.id, token: record.token, key: record.key, reason: .fenced),
-                now: now
+                now: now,
+                claim: claim
             )
             intents[record.token] = nil
             return false
         }
         intents[record.token] = nil
+        keep(record, now: now)
+        return true
+    }
+
+    mutating func adopt(_ record: LeaseRecord, now: MonotonicInstant, wallNow: WallTime) -> Epoch? {
+        guard holdings[record.key] == nil else { return nil }
+        var record = record
+        record.epoch = nextEpoch(after: record.epoch, wallNow: wallNow)
+        if slots.updateValue(record.key, forKey: record.token) == nil {
+            users[record.key.user, default: UserSlots()].taken += 1
+        }
+        keep(record, now: now)
+        return record.epoch
+    }
+
+    private mutating func keep(_ record: LeaseRecord, now: MonotonicInstant) {
         let kept = Kept(
             record: record,
             created: now - record.age,
@@ -130,9 +150,14 @@ struct StoreLedger {
             remoteExpiry: now + record.sandbox.remainingLife
         )
         holdings[record.key] = .lease(kept)
-        activeCount += 1
+        if record.isPaused { pausedCount += 1 } else { activeCount += 1 }
         arm(kept)
-        return true
+    }
+
+    /// One counter for all keys: it grows for each of them, and needs no memory of keys long gone.
+    private mutating func nextEpoch(after known: Epoch?, wallNow: WallTime) -> Epoch {
+        lastEpoch = max(max(lastEpoch, known?.rawValue ?? 0) + 1, wallNow.microseconds)
+        return Epoch(lastEpoch)
     }
 
     mutating func abandon(_ key: LeaseKey, token: CreationToken) {
@@ -143,6 +168,7 @@ struct StoreLedger {
     mutating func detachIntent(_ key: LeaseKey, token: CreationToken, now: MonotonicInstant) {
         if case .reservation(token) = holdings[key] { holdings[key] = nil }
         intents[token]?.dueAt = now
+        intents[token]?.agesFrom = now
     }
 
     // MARK: Endings
@@ -154,10 +180,12 @@ struct StoreLedger {
             return .ended(end(kept, reason: reason, now: now, claim: claim))
         case .reservation(let token):
             holdings[key] = nil
+            markReleasing(token)
             return .fenced(token)
         case nil:
-            // A repetition: the sandbox may still be dying.
-            let dying = outbox.values.first { $0.ticket.key == key && $0.ticket.token != nil }?.ticket.token
+            // A repetition: the sandbox may still be dying, or be made only to die.
+            let condemned = outbox.values.first { $0.ticket.key == key && $0.ticket.token != nil }?.ticket.token
+            let dying = condemned ?? intents.first { $0.value.key == key }?.key
             return dying.map { .dying($0) } ?? .nothing
         }
     }
@@ -202,6 +230,7 @@ struct StoreLedger {
     private mutating func free(_ token: CreationToken) {
         guard let key = slots.removeValue(forKey: token), var user = users[key.user] else { return }
         user.taken -= 1
+        user.releasing.remove(token)
         users[key.user] = user.taken == 0 ? nil : user
     }
 
@@ -248,10 +277,13 @@ struct StoreLedger {
     /// Leases that are due; the cost grows with these, not with all. Each is offered again a while later.
     mutating func dueLeases(limit: Int, again: Duration, now: MonotonicInstant) -> [DueLease] {
         var due: [DueLease] = []
+        var offered: Set<LeaseKey> = []
         while due.count < limit, let alarm = alarms.min, alarm.at <= now {
             alarms.removeMin()
             guard case .lease(let kept) = holdings[alarm.key], kept.record.epoch == alarm.epoch else { continue }
             let isDue = kept.due.at <= now
+            // A lease that was paused and resumed has more than one alarm; the first will do.
+            guard !isDue || offered.insert(alarm.key).inserted else { continue }
             if isDue { due.append(DueLease(record: kept.current(now: now), reason: kept.due.reason)) }
             alarms.insert(Alarm(at: isDue ? now + again : kept.due.at, key: alarm.key, epoch: alarm.epoch))
         }
@@ -273,9 +305,18 @@ struct StoreLedger {
     // MARK: Outbox and intents
 
     private mutating func condemn(_ ticket: KillTicket, now: MonotonicInstant, claim: Duration = .zero) {
-        guard outbox[ticket.sandbox] == nil else { return }
-        outbox[ticket.sandbox] = Condemned(ticket: ticket, since: now, dueAt: now + claim)
-        if let token = ticket.token, let key = slots[token] { users[key.user]?.releasing += 1 }
+        if let token = ticket.token { markReleasing(token) }
+        guard let present = outbox[ticket.sandbox] else {
+            outbox[ticket.sandbox] = Condemned(ticket: ticket, since: now, dueAt: now + claim)
+            return
+        }
+        // Condemned before, by somebody who knew of no slot: its death must free this one.
+        if present.ticket.token == nil { outbox[ticket.sandbox]?.ticket.token = ticket.token }
+    }
+
+    private mutating func markReleasing(_ slot: CreationToken) {
+        guard let key = slots[slot] else { return }
+        users[key.user]?.releasing.insert(slot)
     }
 
     mutating func enqueueKill(_ ticket: KillTicket, now: MonotonicInstant) {
@@ -290,10 +331,7 @@ struct StoreLedger {
 
     mutating func confirmKilled(_ ticket: KillTicket) -> Bool {
         guard let entry = outbox.removeValue(forKey: ticket.sandbox) else { return false }
-        if let token = entry.ticket.token {
-            if let key = slots[token] { users[key.user]?.releasing -= 1 }
-            free(token)
-        }
+        if let token = entry.ticket.token { free(token) }
         return true
     }
 
@@ -306,7 +344,7 @@ struct StoreLedger {
         let due = intents.filter { $0.value.dueAt <= now }.sorted { $0.value.since < $1.value.since }.prefix(limit)
         for (token, _) in due { intents[token]?.dueAt = now + claim }
         return due.map { token, open in
-            Intent(token: token, key: open.key, epoch: open.epoch, age: now - open.since)
+            Intent(token: token, key: open.key, epoch: open.epoch, age: now - open.agesFrom)
         }
     }
 
@@ -342,18 +380,17 @@ struct StoreLedger {
     func list(user: String?, limit: Int, after cursor: String?, now: MonotonicInstant) -> LeasePage {
         let keys = holdings.keys
             .filter { key in user.map { $0 == key.user } ?? true }
-            .map { ($0.canonical, $0) }
-            .filter { name, _ in cursor.map { name > $0 } ?? true }
-            .sorted { $0.0 < $1.0 }
+            .map { (name: $0.canonical, key: $0) }
+            .filter { entry in cursor.map { entry.name > $0 } ?? true }
+            .sorted { $0.name < $1.name }
         var page = LeasePage(leases: [], cursor: nil)
-        for (name, key) in keys {
+        for (_, key) in keys {
             guard case .lease(let kept) = holdings[key] else { continue }
             // One more lease than asked for exists: so there is another page.
             if page.leases.count == limit {
                 page.cursor = page.leases.last?.key.canonical
                 break
             }
-            _ = name
             page.leases.append(kept.current(now: now))
         }
         return page

@@ -74,9 +74,12 @@ extension RandomSource {
 ///
 /// Production starts a task and counts it, so that shutdown can wait; a simulation puts the work on its own queue.
 public protocol TaskSpawner: Sendable {
-    /// Starts `operation`, called `name` for whoever looks at a hung process.
+    /// Starts `operation`.
     ///
-    /// The operation must bound its own waits. The handle that comes back can cancel it.
+    /// - Parameters:
+    ///   - name: What the work is, for whoever looks at a hung process.
+    ///   - operation: The work; it must bound its own waits.
+    /// - Returns: A handle that can cancel it.
     @discardableResult
     func spawn(_ name: String, _ operation: @escaping @Sendable () async -> Void) -> SpawnedTask
 }

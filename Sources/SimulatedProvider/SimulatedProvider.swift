@@ -66,7 +66,7 @@ public final class SimulatedProvider: SandboxProvider {
         guard request.template == behaviour.template else {
             throw ProviderError(.create, .http(status: 404), "there is no template of that name", effect: .none)
         }
-        try await latency(behaviour.createLatency, .create)
+        try await latency(behaviour.createLatency, .create, timeout)
         let id = SandboxID("s" + String(random.next(), radix: 36) + String(random.next(), radix: 36))
         let entry = Entry(request: request, startedAt: time.wallNow(), expiry: time.now() + request.life)
         living { state in
@@ -138,13 +138,16 @@ public final class SimulatedProvider: SandboxProvider {
 
     /// Removes an entry after the latency.
     public func kill(_ id: SandboxID, timeout: Duration) async throws(ProviderError) -> KillOutcome {
-        try await latency(behaviour.killLatency, .kill)
+        try await latency(behaviour.killLatency, .kill, timeout)
         return living { $0.entries.removeValue(forKey: id) } == nil ? .alreadyGone : .killed
     }
 
     /// Alive, paused or gone, after the latency.
     public func health(_ sandbox: ProviderSandbox, timeout: Duration) async -> HealthVerdict {
-        if behaviour.healthLatency > .zero { await time.sleep(for: behaviour.healthLatency) }
+        let wait = min(behaviour.healthLatency, timeout)
+        if wait > .zero { await time.sleep(for: wait) }
+        if Task.isCancelled { return .cancelled }
+        if behaviour.healthLatency > timeout { return .timedOut(after: timeout) }
         return switch living({ $0.entries[sandbox.id]?.state }) {
         case .running: .alive
         case .paused: .paused
@@ -174,10 +177,18 @@ public final class SimulatedProvider: SandboxProvider {
         }
     }
 
-    private func latency(_ duration: Duration, _ operation: ProviderOperation) async throws(ProviderError) {
+    /// Waits before anything has happened, so that a call given up has had no effect.
+    private func latency(
+        _ duration: Duration,
+        _ operation: ProviderOperation,
+        _ timeout: Duration
+    ) async throws(ProviderError) {
         guard duration > .zero else { return }
-        await time.sleep(for: duration)
+        await time.sleep(for: min(duration, timeout))
         if Task.isCancelled { throw ProviderError(operation, .cancelled, "given up", effect: .none) }
+        if duration > timeout {
+            throw ProviderError(operation, .timedOut(after: timeout), "no answer within \(timeout)", effect: .none)
+        }
     }
 
     private func sandbox(_ id: SandboxID, _ entry: Entry) -> ProviderSandbox {

@@ -36,31 +36,33 @@ public struct LineLogHandler: LogHandler {
 
     /// Writes the event.
     public func log(event: LogEvent) {
-        let all = metadata.merging(event.metadata ?? [:]) { _, own in own }
-        let line = render(
-            level: event.level,
-            message: "\(event.message)",
-            metadata: all,
-            at: SystemTime().wallNow()
-        )
+        let line = render(event, at: SystemTime().wallNow())
         // One write a line: lines of different threads do not mix. A log that cannot be written is lost.
         _ = Array(line.utf8).withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
     }
 
     /// The line for an event, with its line feed.
+    func render(_ event: LogEvent, at time: WallTime) -> String {
+        var all = metadata.merging(event.metadata ?? [:]) { _, own in own }
+        if let error = event.error { all["error"] = "\(error)" }
+        return render(level: event.level, message: "\(event.message)", metadata: all, at: time)
+    }
+
     func render(level: Logger.Level, message: String, metadata: Logger.Metadata, at time: WallTime) -> String {
         let pairs = metadata.sorted { $0.key < $1.key }
         let stamp = Self.stamp(time)
         switch format {
         case .text:
-            let values = pairs.map { " \($0.key)=\(Self.quoted("\($0.value)", always: false))" }.joined()
-            return "\(stamp) \(level) \(Self.quoted(message, always: false, blanks: true))\(values)\n"
+            let values = pairs.map { " \(Self.word($0.key))=\(Self.word("\($0.value)"))" }.joined()
+            return "\(stamp) \(level) \(Self.word(message, mayHaveBlanks: true))\(values)\n"
         case .json:
             let fields = [
                 ("time", stamp), ("level", level.rawValue), ("logger", label), ("message", message),
             ]
-            let all = fields + pairs.map { ($0.key, "\($0.value)") }
-            let members = all.map { "\(Self.quoted($0.0, always: true)):\(Self.quoted($0.1, always: true))" }
+            // A name of ours stays ours: of two members of one name nobody knows which one counts.
+            let taken = Set(fields.map(\.0))
+            let all = fields + pairs.map { (taken.contains($0.key) ? "metadata_\($0.key)" : $0.key, "\($0.value)") }
+            let members = all.map { "\(Self.quoted($0.0)):\(Self.quoted($0.1))" }
             return "{\(members.joined(separator: ","))}\n"
         }
     }
@@ -78,12 +80,20 @@ public struct LineLogHandler: LogHandler {
         return "\(date)T\(clock).\(padded(Int32(time.microseconds / 1000 % 1000), 3))Z"
     }
 
-    /// The text as a JSON string where needed; in text lines harmless words stay bare.
-    private static func quoted(_ text: String, always: Bool, blanks: Bool = false) -> String {
-        let isHarmless = text.unicodeScalars.allSatisfy {
-            $0.value > (blanks ? 31 : 32) && $0.value != 127 && $0 != "\"" && $0 != "\\" && $0.isASCII
+    /// The text as it is where it cannot be mistaken for anything else, else quoted.
+    private static func word(_ text: String, mayHaveBlanks: Bool = false) -> String {
+        let isHarmless = text.utf8.allSatisfy { byte in
+            switch byte {
+            case UInt8(ascii: " "): mayHaveBlanks
+            case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "="): false
+            default: byte > 32 && byte < 127
+            }
         }
-        if isHarmless && !always && !text.isEmpty { return text }
+        return isHarmless && !text.isEmpty ? text : quoted(text)
+    }
+
+    /// The text as a JSON string without anything that ends a line or steers a terminal.
+    private static func quoted(_ text: String) -> String {
         var result = "\""
         for scalar in text.unicodeScalars {
             switch scalar {
@@ -92,8 +102,8 @@ public struct LineLogHandler: LogHandler {
             case "\n": result += "\\n"
             case "\r": result += "\\r"
             case "\t": result += "\\t"
-            // Control characters, and the separators that some viewers take for line ends.
-            case _ where scalar.value < 32 || scalar.value == 127 || scalar.value == 0x2028 || scalar.value == 0x2029:
+            // Both sets of control characters, and the separators that some viewers take for line ends.
+            case "\0"..."\u{1F}", "\u{7F}"..."\u{9F}", "\u{2028}", "\u{2029}":
                 let digits = String(scalar.value, radix: 16)
                 result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
             default: result.unicodeScalars.append(scalar)

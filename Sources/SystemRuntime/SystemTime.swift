@@ -1,3 +1,4 @@
+internal import CShims
 internal import Glibc
 public import SandboxCore
 
@@ -14,9 +15,8 @@ public struct SystemTime: TimeSource {
 
     /// Suspends the task; returns early when it is cancelled.
     public func sleep(until deadline: MonotonicInstant) async {
-        let rest = deadline - now()
-        guard rest > .zero else { return }
-        try? await Task.sleep(for: rest, clock: .suspending)
+        guard deadline > now() else { return }
+        await AlarmClock.shared.sleep(until: deadline)
     }
 
     private func read(_ clock: clockid_t) -> Duration {

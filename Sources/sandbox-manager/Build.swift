@@ -4,5 +4,5 @@ enum Build {
     static let swiftVersion = "6.3"
 
     /// The commit, as `scripts/run.sh` names it; a plain `swift build` does not know it.
-    static var revision: String { ProcessEnvironment.variables["SANDBOX_MANAGER_BUILD_REVISION"] ?? "unknown" }
+    static var revision: String { ProcessEnvironment.variables["BUILD_REVISION"] ?? "unknown" }
 }

@@ -8,6 +8,8 @@ struct Command: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "sandbox-manager",
         abstract: "Leases sandboxes: one (user, project) pair, one healthy sandbox.",
+        discussion: "Without a subcommand it runs the daemon, whose settings these are.\n\n"
+            + ConfigurationCatalogue.helpText(),
         version: Build.version,
         subcommands: [Run.self, Config.self],
         defaultSubcommand: Run.self
@@ -37,7 +39,7 @@ extension Command {
     struct Config: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Looks at the configuration.",
-            subcommands: [Check.self]
+            subcommands: [Check.self, Table.self]
         )
     }
 
@@ -60,6 +62,16 @@ extension Command {
                 throw ExitCode(64)
             }
         }
+    }
+}
+
+extension Command {
+    struct Table: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Prints every setting as a Markdown table, as the README shows it."
+        )
+
+        func run() { print(ConfigurationCatalogue.markdownTable()) }
     }
 }
 

@@ -6,7 +6,8 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 
-// Declared by the system only under _GNU_SOURCE, and its headers may have been read without it before.
+// Declared by the system only under _GNU_SOURCE. Defining that here would give this module another layout of some system
+// types (fd_set) than the other C modules have, which the compiler rejects where both are imported.
 extern int sched_getcpu(void);
 extern int accept4(int socket, struct sockaddr *address, socklen_t *length, int flags);
 extern int pthread_setname_np(pthread_t thread, const char *name);

@@ -1,0 +1,94 @@
+internal import Logging
+internal import Synchronization
+
+// After a start with an empty memory: sandboxes of ours may still run at a provider that outlives the process. They are
+// found, taken over and leased to their owners again, so that nobody pays for a second one (I3, I10).
+
+extension SandboxManager {
+    /// Whether there may be sandboxes that the store does not know of.
+    var isKnowledgeComplete: Bool {
+        hasRecovered.load(ordering: .acquiring) || store.mode != .memory
+            || !provider.provider.capabilities.outlivesProcess
+    }
+
+    /// Takes over everything of ours that the provider runs; repeated until one listing succeeded.
+    func recover() async {
+        var pause: Duration = .seconds(1)
+        while !Task.isCancelled, !isKnowledgeComplete {
+            let filter = SandboxFilter.environment(configuration.environment)
+            let listed = await Result.catching { () async throws(ProviderError) in try await provider.list(filter) }
+            if case .success(let found) = listed {
+                for (key, sandboxes) in Dictionary(grouping: found.filter { $0.labels != nil }, by: \.labels?.key) {
+                    if let key { await takeOver(sandboxes, key) }
+                }
+                hasRecovered.store(true, ordering: .releasing)
+                log.notice("took over what was running", metadata: ["sandboxes": "\(found.count)"])
+                return
+            }
+            await runtime.time.sleep(for: pause)
+            pause = min(pause * 2, .seconds(30))
+        }
+    }
+
+    /// Looks up at the provider what the store cannot know yet; called by the holder of the key's lock.
+    func lookUpAtProvider(_ key: LeaseKey) async throws(ManagerError) {
+        guard !isKnowledgeComplete else { return }
+        let filter = SandboxFilter.key(key, environment: configuration.environment)
+        do throws(ProviderError) {
+            await adopt(try await provider.list(filter), key)
+        } catch {
+            // Creating without having looked could make a second sandbox for the key.
+            throw .provider(error)
+        }
+    }
+
+    private func takeOver(_ sandboxes: [SandboxInfo], _ key: LeaseKey) async {
+        // Whoever works on the key has looked by themselves before they create.
+        guard let ticket = locks.tryHold(key) else { return }
+        defer { locks.finish(key, ticket) }
+        _ = try? await measured(.reconcile) { () async throws(ManagerError) in await adopt(sandboxes, key) }
+    }
+
+    /// The newest sandbox becomes the key's lease; older ones are nobody's.
+    private func adopt(_ sandboxes: [SandboxInfo], _ key: LeaseKey) async {
+        let owned =
+            sandboxes
+            .compactMap { info in info.labels.map { (info, $0) } }
+            .filter { $0.1.key == key && $0.1.environment == configuration.environment }
+            .sorted { $0.1.epoch > $1.1.epoch }
+        for (info, labels) in owned {
+            // Our own creations of this run are in the books already.
+            guard (try? await store.isTaken(labels.token)) == false else { continue }
+            do throws(StoreError) {
+                if let epoch = try await store.adopt(record(of: info, labels)) {
+                    note(key, "taken over: \(info.sandbox.id), epoch \(epoch)")
+                } else {
+                    note(key, "superseded: \(info.sandbox.id)")
+                    let ticket = KillTicket(sandbox: info.sandbox.id, token: nil, key: key, reason: .orphan)
+                    try await store.enqueueKill(ticket)
+                }
+            } catch {
+                // A store that cannot be asked decides nothing: the sandbox is found again.
+                log.warning("could not take a sandbox over", metadata: ["key": "\(key)"])
+            }
+        }
+    }
+
+    private func record(of info: SandboxInfo, _ labels: SandboxLabels) -> LeaseRecord {
+        var sandbox = info.sandbox
+        // A paused sandbox has no expiry at the provider; ours begins when we first see it.
+        if info.state == .paused { sandbox.remainingLife = configuration.pausedMaxAge }
+        return LeaseRecord(
+            key: labels.key,
+            epoch: labels.epoch,
+            token: labels.token,
+            sandbox: sandbox,
+            createdAt: info.startedAt,
+            // Age and expiry stay what they were (K6); when it was last used nobody knows any more.
+            age: max(.zero, runtime.time.wallNow() - info.startedAt),
+            idle: .zero,
+            idleTimeout: configuration.idleTimeout,
+            isPaused: info.state == .paused
+        )
+    }
+}

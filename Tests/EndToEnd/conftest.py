@@ -1,0 +1,76 @@
+"""Fixtures: the daemon as it is shipped, one process for each test or for a file of them."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "scripts"))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from daemon import Daemon  # noqa: E402 (the paths come first)
+
+StartDaemon = Callable[..., Daemon]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--daemon",
+        type=Path,
+        default=ROOT / ".build" / "release" / "sandbox-manager",
+        help="the executable under test (default: the release build)",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "slow: takes a minute or so")
+    # Hundreds of connections at once need as many descriptors.
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        # Nothing may hang for ever; what needs longer says so itself.
+        if item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(120))
+
+
+@pytest.fixture(scope="session")
+def executable(request: pytest.FixtureRequest) -> Path:
+    path = request.config.getoption("--daemon").resolve()
+    if not path.is_file():
+        pytest.exit(f"no daemon at {path}; build it: swift build -c release --product sandbox-manager", returncode=2)
+    return path
+
+
+@pytest.fixture(scope="session")
+def launch(executable: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Daemon]:
+    """Makes a daemon that does not run yet."""
+
+    def make(settings: dict[str, str] | None = None, *arguments: str, token: str | None = None) -> Daemon:
+        return Daemon(executable, tmp_path_factory.mktemp("daemon") / "work", settings, arguments, token)
+
+    return make
+
+
+@pytest.fixture
+def start(launch: Callable[..., Daemon]) -> Iterator[StartDaemon]:
+    """Starts daemons that end with the test."""
+    started: list[Daemon] = []
+
+    def begin(settings: dict[str, str] | None = None, *arguments: str, token: str | None = None) -> Daemon:
+        daemon = launch(settings, *arguments, token=token)
+        started.append(daemon)
+        daemon.start()
+        return daemon
+
+    yield begin
+    for daemon in started:
+        daemon.stop()

@@ -1,0 +1,81 @@
+import SandboxCore
+import TestSupport
+import Testing
+
+@Suite(.timeLimit(.minutes(1)))
+struct RecoveryTests {
+    private func order(_ key: LeaseKey, epoch: Int64, token: String, environment: String = "default") -> CreateRequest {
+        CreateRequest(
+            template: "base",
+            metadata: [:],
+            environment: [:],
+            life: .seconds(800),
+            labels: SandboxLabels(
+                key: key,
+                token: CreationToken(token),
+                environment: environment,
+                epoch: Epoch(epoch)
+            )
+        )
+    }
+
+    @Test func `I3, I10: what ran before the process is leased again, not made again`() async throws {
+        let world = World(recovered: false)
+        let key = try key()
+        let old = world.provider.plant(order(key, epoch: 7, token: "before"))
+        let grant = try await world.manager.acquire(key)
+        #expect(grant.sandbox.id == old)
+        #expect(grant.source == .reconnected)
+        #expect(grant.epoch > Epoch(7))
+        #expect(world.provider.count(of: .create) == 0)
+    }
+
+    @Test func `I2: a sandbox taken over takes its slot`() async throws {
+        let world = World(recovered: false) {
+            $0.limits = SlotLimits(perUser: 1, total: 5)
+        }
+        _ = world.provider.plant(order(try key("alice", "p1"), epoch: 7, token: "before"))
+        _ = try await world.manager.acquire(try key("alice", "p1"))
+        let second = try key("alice", "p2")
+        await #expect(throws: ManagerError.self) { try await world.manager.acquire(second) }
+        #expect(world.provider.count(of: .create) == 0)
+    }
+
+    @Test func `the newest of several sandboxes is leased and the older ones die`() async throws {
+        let world = World(recovered: false)
+        let key = try key()
+        let older = world.provider.plant(order(key, epoch: 7, token: "older"))
+        let newer = world.provider.plant(order(key, epoch: 8, token: "newer"))
+        #expect(try await world.manager.acquire(key).sandbox.id == newer)
+        await world.manager.round(.outbox)
+        #expect(try await world.provider.info(older, timeout: .seconds(1)) == nil)
+        #expect(try await world.provider.info(newer, timeout: .seconds(1)) != nil)
+    }
+
+    @Test func `I5: sandboxes of another environment are not touched`() async throws {
+        let world = World(recovered: false)
+        let key = try key()
+        let foreign = world.provider.plant(order(key, epoch: 7, token: "x", environment: "staging"))
+        let grant = try await world.manager.acquire(key)
+        #expect(grant.source == .created)
+        await world.manager.round(.outbox)
+        #expect(try await world.provider.info(foreign, timeout: .seconds(1)) != nil)
+    }
+
+    @Test func `O4: a release finds what only the provider knows`() async throws {
+        let world = World(recovered: false)
+        let key = try key()
+        let old = world.provider.plant(order(key, epoch: 7, token: "before"))
+        #expect(try await world.manager.release(key) == .released)
+        #expect(try await world.provider.info(old, timeout: .seconds(1)) == nil)
+    }
+
+    @Test func `nothing is created while the provider cannot say what runs`() async throws {
+        let world = World(recovered: false)
+        let key = try key()
+        world.provider.always(.list, .fail(ProviderError(.list, .reset, "reset", effect: .none)))
+        await #expect(throws: ManagerError.self) { try await world.manager.acquire(key) }
+        #expect(world.provider.count(of: .create) == 0)
+        #expect(world.manager.gauges().userLocks.held == 0)
+    }
+}
