@@ -11,6 +11,9 @@ from waiting import wait_until
 from e2b_support import API_KEY, SDK_VERSIONS, FakeE2B, run_sdk
 from tls_front import TLSFront
 
+# The first one may have to install the SDK.
+pytestmark = pytest.mark.timeout(600)
+
 # Names that users know without the prefix.
 daemon_module.UNPREFIXED |= {"E2B_API_KEY", "E2B_API_URL", "E2B_SANDBOX_URL", "E2B_DOMAIN", "SSL_CERT_FILE"}
 
@@ -161,3 +164,18 @@ def test_t14_a_stopped_daemon_leaves_the_sandboxes_alive(begin, fake):
     daemon.signal(signal.SIGTERM)
     assert daemon.wait(30) == 0
     assert ids(fake) == [sandbox]
+
+
+def test_i10_a_daemon_that_was_killed_finds_its_sandboxes_again(begin, fake):
+    first = begin()
+    sandbox = first.acquire("ann", "web").json["sandbox_id"]
+    foreign = fake.call("POST", "/sandboxes", {"templateID": "base", "metadata": {"user_id": "ann"}})[2]["sandboxID"]
+    first.signal(signal.SIGKILL)
+    first.wait(10)
+    second = begin()
+    reply = second.acquire("ann", "web")
+    assert (reply.status, reply.json["sandbox_id"]) == (200, sandbox)
+    assert reply.json["envd_access_token"]
+    assert second.output("ann", "web", "echo", "back") == "back\n"
+    # What carries none of our labels is nobody's business of ours.
+    assert sorted(ids(fake)) == sorted([sandbox, foreign])
