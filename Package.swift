@@ -112,6 +112,7 @@ let package = Package(
 
         // Tests: what they share, then one target for each module.
         .target(name: "TestSupport", dependencies: ["LoopThread", "SandboxCore"], swiftSettings: strict),
+        // A stand-in for E2B's cloud, and a program of it for tests in other languages.
         .target(name: "FakeE2B", dependencies: ["LoopThread"], swiftSettings: strict),
         .executableTarget(name: "fake-e2b", dependencies: [arguments, "FakeE2B"], swiftSettings: strict),
         .executableTarget(
@@ -139,7 +140,9 @@ let package = Package(
         ),
         .testTarget(
             name: "E2BProviderTests",
-            dependencies: ["CurlTransport", "E2BProvider", "FakeE2B", httpTypes, "SandboxCore", "SystemRuntime"],
+            dependencies: [
+                "CurlTransport", "E2BProvider", "FakeE2B", httpTypes, logging, "SandboxCore", "SystemRuntime",
+            ],
             swiftSettings: strict
         ),
         .testTarget(

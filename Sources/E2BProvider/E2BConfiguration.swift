@@ -29,8 +29,14 @@ public struct E2BConfiguration: Sendable {
     public var maxPages = 100
     /// The most bytes that the reply of one command may have, base64 and framing included. Default: 16 MiB.
     public var maxExecReplyBytes = 16 << 20
-    /// How connections are made.
-    public var transport = CurlConfiguration()
+    /// How connections are made. Beyond the transport's defaults 64 connections a host and 256 in all: without HTTP/2
+    /// a create that takes a minute holds one, and must not keep probes and kills waiting.
+    public var transport: CurlConfiguration = {
+        var transport = CurlConfiguration()
+        transport.maxConnectionsPerHost = 64
+        transport.maxTotalConnections = 256
+        return transport
+    }()
 
     /// The defaults, for the account of a key.
     public init(apiKey: Secret) { self.apiKey = apiKey }

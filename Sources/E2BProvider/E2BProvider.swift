@@ -116,9 +116,7 @@ public final class E2BProvider: SandboxProvider {
         else { return nil }
         let id = SandboxID(detail.sandboxID)
         guard Addresses.isSafe(id) else { return nil }
-        // Their clock may be ahead of ours: what is left is counted from the later of the two.
-        let wallNow = time.wallNow()
-        let now = max(wallNow, response.headers[.date].flatMap { Timestamps.httpDate($0) } ?? wallNow)
+        let now = latestNow(response)
         let state = detail.state == "paused" ? SandboxState.paused : .running
         if state == .running {
             sessionEnds.learn(id, time.now() + (startedAt - now) + configuration.maxSession, now: time.now())
@@ -157,6 +155,16 @@ public final class E2BProvider: SandboxProvider {
     /// As many whole seconds as wished, but no more than the plan grants.
     func apiSeconds(_ life: Duration) -> Int {
         min(life.apiSeconds, max(1, Int(configuration.maxSession.components.seconds)))
+    }
+
+    /// Their clock may be ahead of ours: what is left of a life is counted from the later of the two.
+    private func latestNow(_ response: TransportResponse) -> WallTime {
+        let ours = time.wallNow()
+        guard let theirs = response.headers[.date].flatMap({ Timestamps.httpDate($0) }), theirs > ours else {
+            return ours
+        }
+        // The header has whole seconds, rounded down.
+        return theirs + .seconds(1)
     }
 
     func remaining(until end: MonotonicInstant) -> Duration { max(.zero, end - time.now()) }

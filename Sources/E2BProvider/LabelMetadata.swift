@@ -60,7 +60,9 @@ enum LabelMetadata {
 
     /// An environment's name as it is, or its digest if it has characters that encoding would touch.
     static func plain(_ name: String) -> String {
-        let isPlain = !name.isEmpty && name.utf8.count <= 128 && name.utf8.allSatisfy(MetadataFilter.isUnreserved)
+        let isPlain =
+            !name.isEmpty && name.utf8.count <= 128
+            && name.utf8.allSatisfy { MetadataFilter.isUnreserved($0) && $0 != UInt8(ascii: "~") }
         return isPlain ? name : "sha256-\(digest(name))"
     }
 

@@ -57,7 +57,8 @@ struct ReplyFailure {
         case "sandbox_create_failed", "sandbox_create_refused": .none
         // An earlier attempt with the same key was made, or is being made.
         case "idempotency_in_progress", "idempotency_outcome_unknown", "idempotency_request_mismatch": .unknown
-        default: isRefusal ? .none : .unknown
+        // Nothing but an earlier attempt can be in conflict with a create, whatever it is called.
+        default: isRefusal && status != 409 ? .none : .unknown
         }
     }
 

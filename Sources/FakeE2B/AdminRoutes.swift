@@ -40,9 +40,9 @@ struct AdminRoutes {
         let decoder = JSONDecoder()
         let data = Data(request.body)
         do {
+            let isOne = request.json?.list == nil
             let faults =
-                request.json?.list == nil
-                ? [try decoder.decode(FakeFault.self, from: data)] : try decoder.decode([FakeFault].self, from: data)
+                try isOne ? [decoder.decode(FakeFault.self, from: data)] : decoder.decode([FakeFault].self, from: data)
             faults.forEach(server.inject)
             return .json(200, [:])
         } catch {

@@ -22,8 +22,8 @@ final class FakeConnection: Sendable {
 
     // MARK: Reading
 
-    /// The next request; `nil` at the end of the connection or when it makes no sense. `buffer` holds what was read and
-    /// not used yet.
+    /// The next request; `nil` at the end of the connection or when it makes no sense. What was read and not used yet
+    /// stays in `buffer`.
     func read(_ buffer: inout [UInt8]) -> FakeRequest? {
         let separator = Array("\r\n\r\n".utf8)
         var end = find(separator, in: buffer)

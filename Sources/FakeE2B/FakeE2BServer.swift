@@ -7,6 +7,8 @@ internal import Synchronization
 public final class FakeE2BServer: Sendable {
     private let cloud: Mutex<FakeCloud>
     private let journalEntries = Mutex(Journal())
+    private let arrived = Atomic(0)
+    private let undecided = Atomic(0)
     private let listeners = Mutex<(api: FakeListener, edge: FakeListener)?>(nil)
 
     /// Starts both listeners.
@@ -70,6 +72,12 @@ public final class FakeE2BServer: Sendable {
     /// What happened so far: requests by operation, and `created`, `killed`, `expired`, `peak_running` and the like.
     public var counters: [String: Int] { cloud.withLock { $0.counters } }
 
+    /// Requests that were read, answered or not.
+    public var arrivals: Int { arrived.load(ordering: .relaxed) }
+
+    /// Whether every request that was read has taken its effect, or never will.
+    public var isQuiet: Bool { undecided.load(ordering: .relaxed) == 0 }
+
     /// The latest requests.
     public var journal: [FakeExchange] { journalEntries.withLock { $0.exchanges } }
 
@@ -119,6 +127,7 @@ public final class FakeE2BServer: Sendable {
     private func serve(_ connection: FakeConnection, atEdge: Bool) {
         var buffer: [UInt8] = []
         while let request = connection.read(&buffer) {
+            arrived.add(1, ordering: .relaxed)
             let goesOn =
                 if !atEdge, request.path.hasPrefix("/__admin") {
                     deliver(AdminRoutes(self).answer(request), [], connection)
@@ -160,14 +169,14 @@ public final class FakeE2BServer: Sendable {
         _ connection: FakeConnection,
         effect: () -> EdgeAnswer
     ) -> Bool {
+        undecided.add(1, ordering: .relaxed)
         pause(milliseconds: faults.filter { $0.kind == .latency }.map(\.milliseconds).reduce(0, +))
         let ending = faults.first { [.status, .drop, .hang].contains($0.kind) }
-        if let ending, !ending.afterEffect {
-            return end(ending, request, operation, connection)
-        }
-        let answer = effect()
+        let answer = ending?.afterEffect == false ? nil : effect()
+        undecided.subtract(1, ordering: .relaxed)
         if let ending { return end(ending, request, operation, connection) }
         switch answer {
+        case nil: return false
         case .hang:
             note(request, operation, 0)
             connection.waitForEnd()
@@ -217,10 +226,11 @@ public final class FakeE2BServer: Sendable {
 
     private func deliver(_ reply: FakeReply, bytesPerSecond: Int, _ connection: FakeConnection) -> Bool {
         guard connection.write(reply.head) else { return false }
-        for byte in reply.body {
-            guard connection.isOpen(after: 1000 / max(1, bytesPerSecond)), connection.write([byte]) else {
-                return false
-            }
+        let speed = max(1, bytesPerSecond)
+        let step = max(1, speed / 20)
+        for start in stride(from: 0, to: reply.body.count, by: step) {
+            let piece = Array(reply.body[start..<min(start + step, reply.body.count)])
+            guard connection.isOpen(after: 1000 * step / speed), connection.write(piece) else { return false }
         }
         return true
     }

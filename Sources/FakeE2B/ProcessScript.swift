@@ -32,10 +32,8 @@ struct ProcessScript {
             return Run(reply: failed("invalid_argument", "fork/exec: no such file or directory"), milliseconds: 0)
         }
         if let limit, limit > 0, script.milliseconds > limit {
-            return Run(
-                reply: script.stream(error: ("deadline_exceeded", "context deadline exceeded")),
-                milliseconds: limit
-            )
+            let reply = script.stream(error: ("deadline_exceeded", "context deadline exceeded"))
+            return Run(reply: reply, milliseconds: limit)
         }
         return Run(reply: script.stream(error: nil), milliseconds: script.milliseconds)
     }

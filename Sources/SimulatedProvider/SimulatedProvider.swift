@@ -30,6 +30,8 @@ public final class SimulatedProvider: SandboxProvider {
     private struct State {
         var entries: [SandboxID: Entry] = [:]
         var peak = 0
+        /// No running entry expires before this.
+        var noExpiryBefore = MonotonicInstant(sinceZero: .zero)
     }
 
     private let state = Mutex(State())
@@ -71,6 +73,7 @@ public final class SimulatedProvider: SandboxProvider {
         let entry = Entry(request: request, startedAt: time.wallNow(), expiry: time.now() + request.life)
         living { state in
             state.entries[id] = entry
+            state.noExpiryBefore = min(state.noExpiryBefore, entry.expiry)
             state.peak = max(state.peak, state.entries.count)
         }
         return sandbox(id, entry)
@@ -106,6 +109,7 @@ public final class SimulatedProvider: SandboxProvider {
             guard var entry = state.entries[id] else { return nil }
             let resumed = entry.state == .paused
             entry.expiry = resumed ? now + life : max(entry.expiry, now + life)
+            state.noExpiryBefore = min(state.noExpiryBefore, entry.expiry)
             entry.state = .running
             state.entries[id] = entry
             return (entry, resumed)
@@ -120,6 +124,7 @@ public final class SimulatedProvider: SandboxProvider {
         let isRunning = living { state in
             guard state.entries[id]?.state == .running else { return false }
             state.entries[id]?.expiry = expiry
+            state.noExpiryBefore = min(state.noExpiryBefore, expiry)
             return true
         }
         guard isRunning else { throw gone(.extend) }
@@ -169,9 +174,11 @@ public final class SimulatedProvider: SandboxProvider {
     private func living<Value: Sendable>(_ body: (inout State) -> Value) -> Value {
         let now = time.now()
         return state.withLock { state in
-            // Few are ever there at once, and each visit would otherwise have to mind the dead.
-            if state.entries.values.contains(where: { $0.state == .running && $0.expiry <= now }) {
+            if now >= state.noExpiryBefore {
                 state.entries = state.entries.filter { $0.value.state == .paused || $0.value.expiry > now }
+                // Looked at again when the first can expire, but at least once a second: lives are moved meanwhile.
+                let running = state.entries.values.filter { $0.state == .running }
+                state.noExpiryBefore = min(running.map(\.expiry).min() ?? now + .seconds(1), now + .seconds(1))
             }
             return body(&state)
         }

@@ -13,9 +13,12 @@ SDK_VERSIONS = ["2.7.0", "2.45.1", "2.63.0"]
 
 
 def executable(name):
-    """Where the build put a program; SANDBOX_MANAGER_BIN names another folder than the debug build's."""
-    folder = os.environ.get("SANDBOX_MANAGER_BIN") or ROOT / ".build" / "debug"
-    return pathlib.Path(folder) / name
+    """The latest build of a program; SANDBOX_MANAGER_BIN names another folder than SwiftPM's own."""
+    if folder := os.environ.get("SANDBOX_MANAGER_BIN"):
+        return pathlib.Path(folder) / name
+    builds = [path for kind in ("debug", "release") if (path := ROOT / ".build" / kind / name).exists()]
+    assert builds, f"build it first: swift build --product {name}"
+    return max(builds, key=lambda path: path.stat().st_mtime)
 
 
 class FakeE2B:

@@ -4,6 +4,9 @@ import pytest
 
 from e2b_support import SDK_VERSIONS, FakeE2B, run_sdk
 
+# The first one may have to install the SDK.
+pytestmark = pytest.mark.timeout(600)
+
 every_sdk = pytest.mark.parametrize("version", SDK_VERSIONS)
 
 

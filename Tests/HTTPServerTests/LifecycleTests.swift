@@ -115,6 +115,19 @@ struct LifecycleTests {
         }
     }
 
+    /// libmicrohttpd's own threads wait again after exactly 128 events, with those unanswered.
+    @Test(arguments: [128, 256]) func `clients that all wait for their answers at once get them`(count: Int)
+        async throws
+    {
+        try await withServer { fixture in
+            let clients = try (0..<count).map { _ in try fixture.connect() }
+            for round in 0..<40 {
+                for client in clients { try client.send("GET /\(round) HTTP/1.1\r\nHost: h\r\n\r\n") }
+                for client in clients { #expect(try client.readResponse().text == "/\(round)") }
+            }
+        }
+    }
+
     @Test func `connections over the limit wait until one closes`() async throws {
         try await withServer({ $0.maxConnections = 2 }) { fixture in
             let first = try fixture.connect()
