@@ -163,7 +163,8 @@ final class UserLocks<Outcome: Sendable>: Sendable {
     private func giveUp(_ key: LeaseKey, _ ticket: Ticket, _ signal: Signal) {
         let wakeUps = state.withLock { state in
             var wakeUps: [(CheckedContinuation<Signal, Never>, Signal)] = []
-            guard state.table.leave(key, ticket) else { return wakeUps }
+            // A signal that waits to be heard stands: whoever was granted the lock must learn of it, or it stays held.
+            guard state.early[ticket] == nil, state.table.leave(key, ticket) else { return wakeUps }
             Self.settle(ticket, signal, in: &state, wakeUps: &wakeUps)
             return wakeUps
         }
