@@ -39,7 +39,7 @@ def test_L6_a_hundred_thousand_keys_served_and_as_many_denied_leave_nothing(star
         assert daemon.acquire("greedy", project).status == 201
     resident: list[float] = []
     began = time.monotonic()
-    with Pump(daemon.api, connections=100) as pump:
+    with Pump(daemon.api, connections=256) as pump:
         for turn in ("first", "second"):
             assert acquire_and_release(pump, turn) == {201: KEYS, 204: KEYS}
             assert pump.run(denied(turn)) == {429: KEYS}
