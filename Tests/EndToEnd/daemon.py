@@ -34,6 +34,8 @@ DEFAULTS = {
 }
 # Both shapes of the line, text and JSON; a level above notice hides it.
 _LISTENING = re.compile(r"^.*\blistening\b.*\bapi\W.*$", re.MULTILINE)
+# An E2B key, or an access token as the fake cloud makes them.
+_SECRET = re.compile(r"e2b_[0-9a-f]{20,}|tok_[a-z0-9]{8,}")
 
 
 def environment(folder: Path, settings: Mapping[str, str]) -> dict[str, str]:
@@ -63,6 +65,9 @@ class Daemon:
         self._command = [str(executable), *arguments]
         self._environment = environment(folder, DEFAULTS | dict(settings or {}))
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+        names = ("E2B_API_KEY", "SANDBOX_MANAGER_API_TOKEN", "SANDBOX_MANAGER_API_TOKEN_SECONDARY")
+        given = [token or ""] + [part for name in names for part in self._environment.get(name, "").split(",")]
+        self._secrets = [secret for secret in given if len(secret) >= 6]
         self.process: subprocess.Popen[bytes] | None = None
         self.api = Address("", 0)
         self.metrics = Address("", 0)
@@ -123,7 +128,16 @@ class Daemon:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
+        self._check_log()
         return self.process.returncode
+
+    def _check_log(self) -> None:
+        """No daemon of the whole run has printed a key or token (I13): looked at whenever one ends."""
+        log = self.log()
+        for secret in self._secrets:
+            assert secret not in log, "a secret of this daemon is in its log"
+        found = _SECRET.search(log)
+        assert found is None, f"this looks like a secret in a log: {found.group()[:8]}..."
 
     def log(self) -> str:
         """What it has printed so far."""
