@@ -36,6 +36,7 @@ let package = Package(
     targets: [
         // C: what Swift cannot import by itself.
         .systemLibrary(name: "CCurl"),
+        .systemLibrary(name: "CHiredis"),
         .systemLibrary(name: "CMicrohttpd"),
         .target(name: "CShims"),
         .target(name: "CLocalSandbox", cSettings: strictC),
@@ -74,6 +75,7 @@ let package = Package(
         ),
         .target(name: "LoopThread", swiftSettings: strict),
         .target(name: "CurlTransport", dependencies: ["CCurl", httpTypes, "LoopThread"], swiftSettings: strict),
+        .target(name: "RedisClient", dependencies: ["CHiredis", "LoopThread"], swiftSettings: strict),
         .target(name: "LocalProvider", dependencies: ["CLocalSandbox", "SandboxCore"], swiftSettings: strict),
         .target(
             name: "E2BProvider",
@@ -167,6 +169,11 @@ let package = Package(
         .testTarget(
             name: "PrometheusClientTests",
             dependencies: ["PrometheusClient", "TestSupport"],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "RedisClientTests",
+            dependencies: ["LoopThread", "RedisClient"],
             swiftSettings: strict
         ),
         .testTarget(
