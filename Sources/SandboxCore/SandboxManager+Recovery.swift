@@ -30,7 +30,8 @@ extension SandboxManager {
         }
     }
 
-    /// Looks up at the provider what the store cannot know yet; called by the holder of the key's lock.
+    /// Takes over what the provider runs for the key and the store cannot know yet. Sandboxes whose creation is in the
+    /// books are left alone, so that it needs no lock.
     func lookUpAtProvider(_ key: LeaseKey) async throws(ManagerError) {
         guard !isKnowledgeComplete else { return }
         let filter = SandboxFilter.key(key, environment: configuration.environment)
