@@ -1,7 +1,7 @@
 /// A lease as this process holds it: all instants are on its own monotonic clock (T13).
 struct Lease: Sendable {
     let key: LeaseKey
-    let epoch: Epoch
+    var epoch: Epoch
     let token: CreationToken
     var sandbox: ProviderSandbox
     let createdAt: WallTime

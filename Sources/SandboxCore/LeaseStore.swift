@@ -15,9 +15,9 @@ public protocol LeaseStore: Sendable {
 
     /// Turns a reservation into a lease; the slot moves along.
     ///
-    /// - Returns: `false` if the reservation was fenced meanwhile. The sandbox is then in the kill outbox, with the
-    ///   slot.
-    func commit(_ lease: LeaseRecord) async throws(StoreError) -> Bool
+    /// - Returns: The lease's epoch: the reservation's, or another one if the same sandbox was adopted meanwhile. `nil`
+    ///   if the reservation was fenced; the sandbox is then in the kill outbox, with the slot.
+    func commit(_ lease: LeaseRecord) async throws(StoreError) -> Epoch?
 
     /// Takes over a sandbox that was found at the provider, as the lease of its key, under a new epoch.
     ///
@@ -95,11 +95,28 @@ public protocol LeaseStore: Sendable {
 
 /// Why the store could not be asked.
 public struct StoreError: Error, Sendable, Hashable {
+    /// What that says about the store.
+    public enum Kind: Sendable, Hashable {
+        /// It does not answer.
+        case unreachable
+        /// It answers, but is not the one that it was: entries may be missing. Nothing was done.
+        case lost
+        /// It refused this call.
+        case refused
+        /// The caller gave up.
+        case cancelled
+    }
+
+    /// What that says about the store.
+    public var kind: Kind
     /// Words for a human, without secrets.
     public var detail: String
 
     /// Wraps the words.
-    public init(_ detail: String) { self.detail = detail }
+    public init(_ detail: String, kind: Kind = .unreachable) {
+        self.kind = kind
+        self.detail = detail
+    }
 }
 
 /// The two limits.
@@ -157,6 +174,8 @@ public enum StoreEntry: Sendable, Hashable {
     case lease(LeaseRecord)
     /// A sandbox is being created.
     case reservation(ReservationRecord)
+    /// An id that an earlier manager left, and nobody has verified: it takes no slot yet.
+    case unverified(SandboxID)
 }
 
 /// Somebody's reservation.
@@ -278,13 +297,16 @@ public struct Intent: Sendable, Hashable {
     public var epoch: Epoch
     /// How long ago it was written or, later, detached: no attempt of its creation began after that.
     public var age: Duration
+    /// Whether its key is still reserved by it: nobody detached or fenced it.
+    public var isHeld: Bool
 
     /// Bundles the intent.
-    public init(token: CreationToken, key: LeaseKey, epoch: Epoch, age: Duration) {
+    public init(token: CreationToken, key: LeaseKey, epoch: Epoch, age: Duration, isHeld: Bool = false) {
         self.token = token
         self.key = key
         self.epoch = epoch
         self.age = age
+        self.isHeld = isHeld
     }
 }
 

@@ -29,7 +29,7 @@ public final class MemoryLeaseStore: LeaseStore {
     }
 
     /// See ``LeaseStore/commit(_:)``.
-    public func commit(_ lease: LeaseRecord) -> Bool {
+    public func commit(_ lease: LeaseRecord) -> Epoch? {
         ledger.withLock { $0.commit(lease, now: time.now(), claim: claim) }
     }
 

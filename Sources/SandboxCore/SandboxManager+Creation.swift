@@ -232,16 +232,17 @@ extension SandboxManager {
             idle: .zero,
             idleTimeout: idleTimeout(options)
         )
-        let lease = Lease(record, now: runtime.time.now())
-        let isLeased = try await phase(.commit) { () async throws(ManagerError) in
+        var lease = Lease(record, now: runtime.time.now())
+        let epoch = try await phase(.commit) { () async throws(ManagerError) in
             try await asked { () async throws(StoreError) in try await store.commit(record) }
         }
-        guard isLeased else {
+        guard let epoch else {
             // A release came in between: the late sandbox is already in the outbox, with its slot (O7).
             let fenced = KillTicket(sandbox: sandbox.id, token: reservation.token, key: key, reason: .fenced)
             ended(fenced, .fenced, created: lease.created)
             throw .staleEpoch
         }
+        lease.epoch = epoch
         do throws(ManagerError) {
             try admit(lease, ticket)
         } catch {

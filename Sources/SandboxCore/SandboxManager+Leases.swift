@@ -166,7 +166,7 @@ extension SandboxManager {
             switch entry {
             case .lease(let record): explanation.lease = described(record)
             case .reservation(let record): explanation.reservation = record
-            case nil: break
+            case .unverified, nil: break
             }
             return explanation
         }

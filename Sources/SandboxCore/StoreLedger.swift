@@ -115,8 +115,8 @@ struct StoreLedger {
         return LimitDenial(scope: .total, limit: limits.total, inUse: slots.count, releasing: own.releasing.count)
     }
 
-    mutating func commit(_ record: LeaseRecord, now: MonotonicInstant, claim: Duration = .zero) -> Bool {
-        if case .lease(let kept) = holdings[record.key], kept.record.token == record.token { return true }
+    mutating func commit(_ record: LeaseRecord, now: MonotonicInstant, claim: Duration = .zero) -> Epoch? {
+        if case .lease(let kept) = holdings[record.key], kept.record.token == record.token { return kept.record.epoch }
         guard case .reservation(record.token) = holdings[record.key] else {
             condemn(
                 KillTicket(sandbox: record.sandbox.id, token: record.token, key: record.key, reason: .fenced),
@@ -124,11 +124,11 @@ struct StoreLedger {
                 claim: claim
             )
             intents[record.token] = nil
-            return false
+            return nil
         }
         intents[record.token] = nil
         keep(record, now: now)
-        return true
+        return record.epoch
     }
 
     mutating func adopt(_ record: LeaseRecord, now: MonotonicInstant, wallNow: WallTime) -> Epoch? {
@@ -344,7 +344,9 @@ struct StoreLedger {
         let due = intents.filter { $0.value.dueAt <= now }.sorted { $0.value.since < $1.value.since }.prefix(limit)
         for (token, _) in due { intents[token]?.dueAt = now + claim }
         return due.map { token, open in
-            Intent(token: token, key: open.key, epoch: open.epoch, age: now - open.agesFrom)
+            var isHeld = false
+            if case .reservation(token) = holdings[open.key] { isHeld = true }
+            return Intent(token: token, key: open.key, epoch: open.epoch, age: now - open.agesFrom, isHeld: isHeld)
         }
     }
 

@@ -101,7 +101,7 @@ public final class GatedStore: LeaseStore {
         try await gated(.reserve) { () async throws(StoreError) in try await inner.reserve(request) }
     }
     /// Passed on, gated.
-    public func commit(_ lease: LeaseRecord) async throws(StoreError) -> Bool {
+    public func commit(_ lease: LeaseRecord) async throws(StoreError) -> Epoch? {
         try await gated(.commit) { () async throws(StoreError) in try await inner.commit(lease) }
     }
     /// Passed on.

@@ -62,7 +62,7 @@ struct LeaseStoreContract {
 
     private func leased(_ store: any LeaseStore, _ key: LeaseKey, _ token: String) async throws -> Epoch {
         let epoch = try await reserved(store, key, token)
-        #expect(try await store.commit(record(key, epoch, token)))
+        #expect(try await store.commit(record(key, epoch, token)) == epoch)
         return epoch
     }
 
@@ -79,7 +79,7 @@ struct LeaseStoreContract {
             Issue.record("reserved twice")
             return
         }
-        #expect(try await store.commit(record(key, epoch, "a")))
+        #expect(try await store.commit(record(key, epoch, "a")) == epoch)
         guard case .lease(let found)? = try await store.lookup(key) else {
             Issue.record("no lease")
             return
@@ -105,7 +105,7 @@ struct LeaseStoreContract {
         let key = try key()
         let epoch = try await reserved(store, key, "a")
         #expect(try await store.reserve(request(key, "a")) == .reserved(epoch))
-        for _ in 0..<2 { #expect(try await store.commit(record(key, epoch, "a"))) }
+        for _ in 0..<2 { #expect(try await store.commit(record(key, epoch, "a")) == epoch) }
         for _ in 0..<2 { #expect(try await store.extend(key, epoch: epoch, remaining: .seconds(900))) }
         for _ in 0..<2 {
             #expect(try await store.setPaused(key, epoch: epoch, paused: true, remaining: .seconds(900)))
@@ -137,7 +137,7 @@ struct LeaseStoreContract {
         #expect(try await store.release(key, reason: .released) == .fenced(CreationToken("a")))
         let second = try await reserved(store, key, "b")
         #expect(second > epoch)
-        #expect(try await !store.commit(record(key, epoch, "a")))
+        #expect(try await store.commit(record(key, epoch, "a")) == nil)
         #expect(store.usage().outbox == 1 && store.usage().slots == 2 && store.usage().reservations == 1)
         guard
             case .limited(let denial) = try await store.reserve(

@@ -233,7 +233,7 @@ import Testing
             idle: .zero,
             idleTimeout: .seconds(500)
         )
-        #expect(try await world.store.commit(record))
+        #expect(try await world.store.commit(record) == record.epoch)
         let bob = try await world.manager.acquire(try key("bob"))
         #expect(bob.sandbox.id != alice.sandbox.id && bob.source == .created)
         #expect(world.observer.record.ownershipMismatches == 1)

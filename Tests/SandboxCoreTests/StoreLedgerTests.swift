@@ -37,7 +37,7 @@ import Testing
         guard case .reserved(let epoch) = ledger.reserve(request(key, token), now: now, wallNow: wall) else {
             return nil
         }
-        return ledger.commit(record(key, epoch, token), now: now) ? epoch : nil
+        return ledger.commit(record(key, epoch, token), now: now)
     }
 
     @Test func `releasing during a creation keeps the slot, and counts it as releasing`() throws {
@@ -48,7 +48,7 @@ import Testing
         )
         let again = ledger.reserve(request(try key(), "t2", perUser: 1), now: .at(2), wallNow: wall)
         #expect(again == .limited(LimitDenial(scope: .user, limit: 1, inUse: 1, releasing: 1)))
-        #expect(ledger.commit(record(try key(), Epoch(1), "t1"), now: .at(3)) == false)
+        #expect(ledger.commit(record(try key(), Epoch(1), "t1"), now: .at(3)) == nil)
         let still = ledger.reserve(request(try key(), "t2", perUser: 1), now: .at(4), wallNow: wall)
         #expect(still == .limited(LimitDenial(scope: .user, limit: 1, inUse: 1, releasing: 1)))
         let kills = ledger.dueKills(limit: 9, claim: claim, now: .at(40))
@@ -78,7 +78,7 @@ import Testing
         var ledger = StoreLedger()
         _ = ledger.reserve(request(try key(), "t1"), now: .at(0), wallNow: wall)
         _ = ledger.release(try key(), reason: .released, now: .at(1), claim: claim)
-        #expect(ledger.commit(record(try key(), Epoch(1), "t1"), now: .at(3), claim: claim) == false)
+        #expect(ledger.commit(record(try key(), Epoch(1), "t1"), now: .at(3), claim: claim) == nil)
         #expect(ledger.dueKills(limit: 9, claim: claim, now: .at(22)).isEmpty)
         #expect(ledger.dueKills(limit: 9, claim: claim, now: .at(23)).count == 1)
         #expect(ledger.dueKills(limit: 9, claim: claim, now: .at(24)).isEmpty)
@@ -215,13 +215,13 @@ import Testing
                 guard let any, let place, let epoch = epochs[any] else { continue }
                 switch place.place {
                 case .reservation, .fenced, .detached:
-                    let isLeased = ledger.commit(record(place.key, epoch, any.rawValue), now: now)
+                    let isLeased = ledger.commit(record(place.key, epoch, any.rawValue), now: now) != nil
                     #expect(isLeased == (place.place == .reservation), "seed \(seed), step \(step)")
                     model.places[any]?.place = isLeased ? .lease : .outbox
                 case .lease:
-                    #expect(ledger.commit(record(place.key, epoch, any.rawValue), now: now) == true)
+                    #expect(ledger.commit(record(place.key, epoch, any.rawValue), now: now) == epoch)
                 case .outbox:
-                    #expect(ledger.commit(record(place.key, epoch, any.rawValue), now: now) == false)
+                    #expect(ledger.commit(record(place.key, epoch, any.rawValue), now: now) == nil)
                 }
             case 4:
                 guard let any, let place else { continue }
