@@ -20,6 +20,8 @@ struct Lease: Sendable {
     var isProbing = false
     /// Commands running inside right now.
     var activeUses = 0
+    /// The round of trust in which the store vouched for this copy.
+    var vouchedIn = 0
     var health = HealthHistory()
 
     /// When the sandbox ends unless it is used; from the monotonic expiry, so that a clock step does not move it.

@@ -24,9 +24,16 @@ struct LeaseTable {
         case stale
     }
 
-    private var leases: [LeaseKey: Lease] = [:]
+    var leases: [LeaseKey: Lease] = [:]
     /// Keys used since the store was last told.
     private var used: Set<LeaseKey> = []
+    /// The shortest idle timeout among them.
+    private(set) var shortestUsedTimeout: Duration?
+    var trust = MemoryTrust.always
+    /// Grows whenever copies made before must be checked.
+    var trustRound = 0
+    /// Keys that somebody is putting a copy in for, and which of their leases ended meanwhile.
+    var watched: [LeaseKey: Watch] = [:]
     let policy: Policy
 
     init(policy: Policy) { self.policy = policy }
@@ -37,20 +44,23 @@ struct LeaseTable {
     subscript(key: LeaseKey) -> Lease? { leases[key] }
 
     /// The hot path's question. Handing out counts as use.
-    mutating func handOutIfFresh(_ key: LeaseKey, now: MonotonicInstant) -> Freshness {
-        guard var lease = leases[key], isFresh(lease, now: now) else { return .stale }
+    ///
+    /// - Parameter isChecked: The store has just vouched for the copy.
+    mutating func handOutIfFresh(_ key: LeaseKey, isChecked: Bool = false, now: MonotonicInstant) -> Freshness {
+        guard var lease = leases[key], isFresh(lease, now: now), isChecked || isTrusted(lease) else { return .stale }
         lease.lastUsed = now
         // By absolute age of the last probe, not of the last use: a busy client's sandbox is probed too (K4).
         let probeBehind = !lease.isProbing && now - lease.lastProbe > policy.freshWindow
         if probeBehind { lease.isProbing = true }
         leases[key] = lease
-        used.insert(key)
+        markUsed(lease)
         return .fresh(lease, probeBehind: probeBehind)
     }
 
     private func isFresh(_ lease: Lease, now: MonotonicInstant) -> Bool {
         !lease.isPaused && !lease.isSuspect
-            && now - lease.lastUsed <= policy.freshWindow
+            // Long before others may think it idle, the store has to hear of a use at once (I7).
+            && now - lease.lastUsed <= min(policy.freshWindow, lease.idleTimeout / 2)
             && lease.remoteExpiry - now >= policy.leastLife
             && !isTooOld(lease, now: now)
     }
@@ -66,9 +76,14 @@ struct LeaseTable {
     }
 
     /// Puts a lease in; a newer one of the same key stays, and so does the same one, whose uses are counted here.
-    mutating func insert(_ lease: Lease) {
-        if let present = leases[lease.key], present.epoch >= lease.epoch { return }
+    ///
+    /// - Returns: `false` if the lease ended while somebody watched the key: it is not put in.
+    @discardableResult
+    mutating func insert(_ lease: Lease) -> Bool {
+        if let ended = watched[lease.key]?.endedUpTo, ended >= lease.epoch { return false }
+        if let present = leases[lease.key], present.epoch >= lease.epoch { return true }
         leases[lease.key] = lease
+        return true
     }
 
     /// Takes a lease out, if it is still the one of `epoch`.
@@ -161,7 +176,10 @@ struct LeaseTable {
 
     /// The uses since the last call, for the store. A lease with a command inside is in use every time.
     mutating func drainUses(now: MonotonicInstant) -> [LeaseUse] {
-        defer { used = used.filter { key in leases[key].map { $0.activeUses > 0 } ?? false } }
+        defer {
+            used = used.filter { key in leases[key].map { $0.activeUses > 0 } ?? false }
+            shortestUsedTimeout = used.compactMap { leases[$0]?.idleTimeout }.min()
+        }
         return used.compactMap { key in
             leases[key].map { LeaseUse(key: key, epoch: $0.epoch, age: $0.activeUses > 0 ? .zero : now - $0.lastUsed) }
         }
@@ -169,7 +187,9 @@ struct LeaseTable {
 
     /// The store could not be told of these uses: they are due again.
     mutating func undrain(_ uses: [LeaseUse]) {
-        for use in uses where leases[use.key]?.epoch == use.epoch { used.insert(use.key) }
+        for use in uses {
+            if let lease = leases[use.key], lease.epoch == use.epoch { markUsed(lease) }
+        }
     }
 
     /// Whether the lease lay idle for its whole timeout; `false` too if it is another one by now (I7).
@@ -201,7 +221,12 @@ struct LeaseTable {
         guard var lease = leases[key], lease.epoch == epoch else { return nil }
         change(&lease)
         leases[key] = lease
-        if countsAsUse { used.insert(key) }
+        if countsAsUse { markUsed(lease) }
         return lease
+    }
+
+    private mutating func markUsed(_ lease: Lease) {
+        used.insert(lease.key)
+        shortestUsedTimeout = min(shortestUsedTimeout ?? lease.idleTimeout, lease.idleTimeout)
     }
 }

@@ -44,6 +44,8 @@ public struct ManagerConfiguration: Sendable {
     public var reaperInterval: Duration = .seconds(30)
     /// Pause between rounds of the outbox worker.
     public var outboxInterval: Duration = .seconds(1)
+    /// Pause between comparisons of slots with what justifies them.
+    public var repairInterval: Duration = .seconds(300)
     /// Pause between rounds of the extender.
     public var extenderInterval: Duration = .seconds(10)
 

@@ -38,6 +38,21 @@ public final class MemoryLeaseStore: LeaseStore {
         ledger.withLock { $0.adopt(lease, now: time.now(), wallNow: time.wallNow()) }
     }
 
+    /// See ``SharedLeaseStore/restore(_:)``.
+    public func restore(_ lease: LeaseRecord) -> RestoreOutcome {
+        ledger.withLock { $0.restore(lease, now: time.now()) }
+    }
+
+    /// See ``SharedLeaseStore/restore(_:)``.
+    public func restore(_ intent: RestoredIntent) {
+        ledger.withLock { $0.restore(intent, now: time.now()) }
+    }
+
+    /// See ``SharedLeaseStore/restore(_:isDead:)``.
+    public func restore(_ kill: KillTicket, isDead: Bool) {
+        ledger.withLock { $0.restore(kill, isDead: isDead, now: time.now()) }
+    }
+
     /// See ``LeaseStore/abandon(_:token:)``.
     public func abandon(_ key: LeaseKey, token: CreationToken) {
         ledger.withLock { $0.abandon(key, token: token) }

@@ -1,4 +1,5 @@
 internal import Logging
+internal import Synchronization
 
 // Making a sandbox: reserve, create, commit. No slot, no create; no intent, no create; no epoch, no lease.
 
@@ -202,7 +203,7 @@ extension SandboxManager {
     }
 
     /// Puts a sandbox that holds no slot into the outbox; if the store cannot be asked, its own timeout ends it.
-    private func condemn(_ sandbox: SandboxID, _ key: LeaseKey) async {
+    func condemn(_ sandbox: SandboxID, _ key: LeaseKey) async {
         note(key, "a second sandbox of one creation is killed: \(sandbox)")
         try? await store.enqueueKill(KillTicket(sandbox: sandbox, token: nil, key: key, reason: .orphan))
     }
@@ -233,6 +234,7 @@ extension SandboxManager {
             idleTimeout: idleTimeout(options)
         )
         var lease = Lease(record, now: runtime.time.now())
+        lease.vouchedIn = table.withLock { $0.trustRound }
         let epoch = try await phase(.commit) { () async throws(ManagerError) in
             try await asked { () async throws(StoreError) in try await store.commit(record) }
         }

@@ -11,6 +11,9 @@ extension SandboxManager {
     ) async throws(ManagerError) -> Grant {
         // Whoever waited for the lock when the drain began starts nothing new (O8).
         try refuseWhenDraining()
+        // What another replica ends while this flight reads it must not be put into memory afterwards (I1).
+        table.withLock { $0.watch(key) }
+        defer { table.withLock { $0.unwatch(key) } }
         if let grant = try await grantFromMemory(key) { return grant }
         if let grant = try await grantFromStore(key, ticket) { return grant }
         if !isKnowledgeComplete {
@@ -24,24 +27,46 @@ extension SandboxManager {
 
     /// The lease that this process knows, probed unless it is fresh; `nil` when there is none any more.
     func grantFromMemory(_ key: LeaseKey) async throws(ManagerError) -> Grant? {
+        let known = table.withLock { $0[key] }
+        countMemory(hit: known != nil)
+        guard let known, try await isStillLeased(known) else { return nil }
         let now = runtime.time.now()
-        let (freshness, known, isTooOld) = table.withLock { table in
-            let freshness = table.handOutIfFresh(key, now: now)
+        let (freshness, current, isTooOld) = table.withLock { table in
+            let freshness = table.handOutIfFresh(key, isChecked: true, now: now)
             let lease = table[key]
             return (freshness, lease, lease.map { table.isTooOld($0, now: now) } ?? false)
         }
-        countMemory(hit: known != nil)
         if case .fresh(let lease, let probeBehind) = freshness {
             if probeBehind { runtime.spawner.spawn("probe behind") { await self.probeBehind(lease) } }
             return grant(lease, .memory)
         }
-        guard let lease = known else { return nil }
+        guard let lease = current else { return nil }
         if isTooOld || lease.remoteExpiry <= now {
             try await end(lease, .expired)
             return nil
         }
         if lease.isPaused { return grant(try await connect(lease), .verified) }
         return try await verify(lease).map { grant($0, .verified) }
+    }
+
+    /// Holds a copy against the store where it has to be; one that the store does not know any more is dropped.
+    func isStillLeased(_ lease: Lease) async throws(ManagerError) -> Bool {
+        let now = runtime.time.now()
+        let (needsStore, round) = table.withLock { ($0.needsStore(lease, now: now), $0.trustRound) }
+        guard needsStore else { return true }
+        let entry: StoreEntry?
+        do throws(StoreError) {
+            entry = try await phase(.storeLookup) { () async throws(StoreError) in try await store.lookup(lease.key) }
+        } catch {
+            // Without the store, memory is all there is; it serves until the sandbox's own end.
+            return lease.remoteExpiry > runtime.time.now()
+        }
+        guard case .lease(let record) = entry, record.epoch == lease.epoch else {
+            drop(lease)
+            return false
+        }
+        table.withLock { $0.vouch(for: record, round: round, now: runtime.time.now()) }
+        return true
     }
 
     /// Probes a lease in the foreground; `nil` when it is gone or was given up.
@@ -112,16 +137,30 @@ extension SandboxManager {
 
     /// A lease that was made elsewhere or before: checked at the provider, owner included, before it is handed out.
     func grantFromStore(_ key: LeaseKey, _ ticket: UserLockTable.Ticket) async throws(ManagerError) -> Grant? {
+        let round = table.withLock { $0.trustRound }
         let entry = try await phase(.storeLookup) { () async throws(ManagerError) in
             try await asked { () async throws(StoreError) in try await store.lookup(key) }
         }
-        guard case .lease(let record) = entry else { return nil }
-        return try await reconnect(record, ticket)
+        switch entry {
+        case .lease(let record):
+            return try await reconnect(record, ticket, vouchedIn: round)
+        case .unverified(let sandbox):
+            guard let record = try await adoptUnverified(sandbox, key) else { return nil }
+            return try await reconnect(record, ticket, vouchedIn: round)
+        case .reservation, nil:
+            return nil
+        }
     }
 
-    func reconnect(_ record: LeaseRecord, _ ticket: UserLockTable.Ticket) async throws(ManagerError) -> Grant? {
+    /// - Parameter round: The round of trust in which the record was read; the present one if `nil`.
+    func reconnect(
+        _ record: LeaseRecord,
+        _ ticket: UserLockTable.Ticket,
+        vouchedIn round: Int? = nil
+    ) async throws(ManagerError) -> Grant? {
         // Its ages count from when the record was read.
         var lease = Lease(record, now: runtime.time.now())
+        lease.vouchedIn = round ?? table.withLock { $0.trustRound }
         // Nobody is handed it before a probe ended well.
         lease.isSuspect = true
         let found = await Result.catching { () async throws(ProviderError) in
@@ -167,7 +206,8 @@ extension SandboxManager {
 
     /// Puts a lease into the table unless the flight was fenced: a release that ran meanwhile has the last word.
     func admit(_ lease: Lease, _ ticket: UserLockTable.Ticket) throws(ManagerError) {
-        table.withLock { $0.insert(lease) }
+        // Another replica may have ended it since it was read.
+        guard table.withLock({ $0.insert(lease) }) else { throw .staleEpoch }
         // Insert, then look: whoever fences does it before removing, so one of the two sees the other.
         guard !locks.isFenced(lease.key, ticket) else {
             table.withLock { _ = $0.remove(lease.key, epoch: lease.epoch) }

@@ -205,13 +205,17 @@ extension SandboxManager {
 
     /// The lease in memory, or the one in the store, which is then put into memory.
     func known(_ key: LeaseKey) async throws(ManagerError) -> Lease? {
-        if let lease = table.withLock({ $0[key] }) { return lease }
+        if let lease = table.withLock({ $0[key] }), try await isStillLeased(lease) {
+            return table.withLock { $0[key] }
+        }
+        let round = table.withLock { $0.trustRound }
         guard case .lease(let record) = try await asked({ () async throws(StoreError) in try await store.lookup(key) })
         else { return nil }
         var lease = Lease(record, now: runtime.time.now())
+        lease.vouchedIn = round
         // Found, but not seen to live: the next acquire probes it.
         lease.isSuspect = true
-        table.withLock { $0.insert(lease) }
+        table.withLock { _ = $0.insert(lease) }
         // Insert, then look again: a release ends the lease in the store before it empties memory, so one of the two
         // sees the other (K8).
         guard

@@ -12,7 +12,10 @@ extension SandboxManager {
     /// Runs all loops until the task is cancelled.
     public func run() async {
         await withTaskGroup(of: Void.self) { group in
+            group.addTask { await self.store.run() }
             group.addTask { await self.recover() }
+            group.addTask { await self.tellUses() }
+            group.addTask { await self.repairSlots() }
             for (loop, interval) in Self.loops(of: configuration) {
                 group.addTask { await self.turn(loop, every: interval) }
             }
@@ -76,16 +79,8 @@ extension SandboxManager {
     /// K2).
     private func reap() async throws(ManagerError) -> Tally {
         guard !configuration.faults.contains(.reaperFailure) else { throw .internal("fault reaper-failure") }
-        let now = runtime.time.now()
         // First what this process knows of uses: a lease in use must not look idle to the store.
-        let uses = table.withLock { $0.drainUses(now: now) }
-        do throws(StoreError) {
-            try await store.touch(uses)
-        } catch {
-            // The next round tells of them.
-            table.withLock { $0.undrain(uses) }
-            throw .storeUnavailable(error.detail)
-        }
+        try await flushUses()
         let due = try await asked { () async throws(StoreError) in try await store.dueLeases(limit: Self.batch) }
         var tally = Tally(scanned: due.count)
         for item in due {
@@ -183,13 +178,14 @@ extension SandboxManager {
     /// - Returns: Whether the intent is closed.
     private func resolve(_ intent: Intent) async -> Bool {
         let resolved = try? await measured(.reconcile) { () async throws(ManagerError) -> Bool in
-            let found: [SandboxID]
+            let infos: [SandboxInfo]
             do throws(ProviderError) {
-                found = try await provider.list(.token(intent.token, environment: configuration.environment))
-                    .map(\.sandbox.id)
+                infos = try await provider.list(.token(intent.token, environment: configuration.environment))
             } catch {
                 throw .provider(error)
             }
+            if intent.isHeld { return try await takeOver(intent, infos) }
+            let found = infos.map(\.sandbox.id)
             // A sandbox may show up late: absence counts only after every way to appear has closed.
             let isFinal = intent.age >= configuration.createTimeout + Self.intentGrace
             guard !found.isEmpty || isFinal else { return false }

@@ -5,29 +5,45 @@ internal import Synchronization
 // found, taken over and leased to their owners again, so that nobody pays for a second one (I3, I10).
 
 extension SandboxManager {
-    /// Whether there may be sandboxes that the store does not know of.
+    /// How long other replicas have to put back what they know before the provider is listed.
+    private static let othersRestore: Duration = .milliseconds(1500)
+
+    /// Whether everything that runs is in the books: if not, sandboxes may live that the store does not know of.
     var isKnowledgeComplete: Bool {
-        hasRecovered.load(ordering: .acquiring) || store.mode != .memory
-            || !provider.provider.capabilities.outlivesProcess
+        guard provider.provider.capabilities.outlivesProcess else { return true }
+        return store.mode == .memory ? hasRecovered.load(ordering: .acquiring) : store.isComplete
     }
 
-    /// Takes over everything of ours that the provider runs; repeated until one listing succeeded.
+    /// Takes over everything of ours that the provider runs, whenever the books may lack something.
     func recover() async {
         var pause: Duration = .seconds(1)
-        while !Task.isCancelled, !isKnowledgeComplete {
-            let filter = SandboxFilter.environment(configuration.environment)
-            let listed = await Result.catching { () async throws(ProviderError) in try await provider.list(filter) }
-            if case .success(let found) = listed {
-                for (key, sandboxes) in Dictionary(grouping: found.filter { $0.labels != nil }, by: \.labels?.key) {
-                    if let key { await takeOver(sandboxes, key) }
-                }
-                hasRecovered.store(true, ordering: .releasing)
-                log.notice("took over what was running", metadata: ["sandboxes": "\(found.count)"])
+        while !Task.isCancelled {
+            // While a shared store is away, each key is looked up before something is created for it; that is enough.
+            let isNeeded = !isKnowledgeComplete && store.mode != .degraded
+            if isNeeded {
+                // Other replicas put back first what they know.
+                if store.mode == .redis { await runtime.time.sleep(for: Self.othersRestore) }
+                pause = await takeOverEverything() ? .seconds(1) : min(pause * 2, .seconds(30))
+            } else if store.mode == .memory {
                 return
             }
-            await runtime.time.sleep(for: pause)
-            pause = min(pause * 2, .seconds(30))
+            await runtime.time.sleep(for: isNeeded ? pause : .milliseconds(500))
         }
+    }
+
+    /// - Returns: Whether a listing succeeded and everything of it is in the books.
+    func takeOverEverything() async -> Bool {
+        let filter = SandboxFilter.environment(configuration.environment)
+        let listed = await Result.catching { () async throws(ProviderError) in try await provider.list(filter) }
+        guard case .success(let found) = listed else { return false }
+        let byKey = Dictionary(grouping: found.filter { $0.labels != nil }, by: \.labels?.key)
+        for (key, sandboxes) in byKey {
+            if let key { await takeOver(sandboxes, key) }
+        }
+        guard (try? await store.markComplete()) != nil else { return false }
+        hasRecovered.store(true, ordering: .releasing)
+        log.notice("took over what was running", metadata: ["sandboxes": "\(found.count)"])
+        return true
     }
 
     /// Takes over what the provider runs for the key and the store cannot know yet. Sandboxes whose creation is in the
@@ -75,7 +91,7 @@ extension SandboxManager {
         }
     }
 
-    private func record(of info: SandboxInfo, _ labels: SandboxLabels) -> LeaseRecord {
+    func record(of info: SandboxInfo, _ labels: SandboxLabels) -> LeaseRecord {
         var sandbox = info.sandbox
         // A paused sandbox has no expiry at the provider; ours begins when we first see it.
         if info.state == .paused { sandbox.remainingLife = configuration.pausedMaxAge }

@@ -26,9 +26,7 @@ extension SandboxManager {
             // What ran before this process is released too, not only what it knows.
             try await lookUpAtProvider(key)
             let before = table.withLock { $0[key]?.epoch }
-            let outcome = try await asked { () async throws(StoreError) in
-                try await store.release(key, reason: .released)
-            }
+            let outcome = try await releaseInStore(key)
             // Fence, then remove: a flight that inserts after the removal sees the fence. A lease made since the store
             // answered is not what was released.
             locks.fence(key)
@@ -51,6 +49,23 @@ extension SandboxManager {
                 return await freed(slot, until: patience) ? .released : .releasing
             }
         }
+    }
+
+    private func releaseInStore(_ key: LeaseKey) async throws(ManagerError) -> ReleaseOutcome {
+        let release = { () async throws(ManagerError) in
+            try await self.asked { () async throws(StoreError) in
+                try await self.store.release(key, reason: .released)
+            }
+        }
+        let outcome = try await release()
+        // What an earlier manager noted is released too, once it is known to be the key's (O4).
+        guard outcome == .nothing,
+            case .unverified(let sandbox) = try await asked({ () async throws(StoreError) in
+                try await store.lookup(key)
+            }),
+            try await adoptUnverified(sandbox, key) != nil
+        else { return outcome }
+        return try await release()
     }
 
     /// Starts the kill of `ticket` and waits for it, but not past `patience`.

@@ -38,15 +38,23 @@ extension SandboxManager {
         }
     }
 
+    /// The leases that end with this process: all, or those it served where others go on with the rest.
+    private func doomed() async -> [LeaseRecord] {
+        guard store.mode == .memory else { return leasesInMemory() }
+        return (try? await store.list(user: nil, limit: 256, after: nil))?.leases ?? []
+    }
+
     /// Until nothing is left, and nothing is under way that could leave something.
     private func releaseAll() async {
         while !Task.isCancelled {
-            guard let page = try? await store.list(user: nil, limit: 256, after: nil), !page.leases.isEmpty else {
+            let doomed = await doomed()
+            guard !doomed.isEmpty else {
                 guard inFlight.load(ordering: .sequentiallyConsistent) > 0 else { return }
                 await runtime.time.sleep(for: .milliseconds(10))
                 continue
             }
-            _ = await inParallel(page.leases) { record in
+            _ = await inParallel(doomed) { record in
+                self.table.withLock { _ = $0.remove(record.key, epoch: record.epoch) }
                 guard
                     let ticket = try? await self.store.end(
                         record.key,
@@ -55,7 +63,6 @@ extension SandboxManager {
                         reason: .shutdown
                     )
                 else { return }
-                self.table.withLock { _ = $0.remove(record.key, epoch: record.epoch) }
                 self.observer.leaseEnded(.shutdown, after: record.age)
                 await self.kill(ticket)
             }

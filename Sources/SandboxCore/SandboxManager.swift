@@ -66,6 +66,7 @@ public actor SandboxManager {
                 policy: LeaseTable.Policy(freshWindow: configuration.freshWindow, maxAge: configuration.maxAge)
             )
         )
+        store.join(self)
     }
 
     /// The provider's name, for replies.

@@ -171,6 +171,63 @@ struct StoreLedger {
         intents[token]?.agesFrom = now
     }
 
+    // MARK: Putting back
+
+    mutating func restore(_ record: LeaseRecord, now: MonotonicInstant) -> RestoreOutcome {
+        if outbox[record.sandbox.id] != nil { return .superseded }
+        switch holdings[record.key] {
+        case .lease(let kept) where kept.record.sandbox.id == record.sandbox.id:
+            return .kept(kept.record.epoch)
+        case .lease(let kept) where kept.record.epoch > record.epoch:
+            take(record.token, for: record.key)
+            condemn(
+                KillTicket(sandbox: record.sandbox.id, token: record.token, key: record.key, reason: .fenced),
+                now: now
+            )
+            return .superseded
+        case .lease(let kept):
+            _ = end(kept, reason: .fenced, now: now, claim: .zero)
+        case .reservation, nil:
+            break
+        }
+        take(record.token, for: record.key)
+        intents[record.token] = nil
+        lastEpoch = max(lastEpoch, record.epoch.rawValue)
+        keep(record, now: now)
+        return .kept(record.epoch)
+    }
+
+    mutating func restore(_ restored: RestoredIntent, now: MonotonicInstant) {
+        let request = restored.request
+        if case .lease(let kept) = holdings[request.key], kept.record.token == request.token { return }
+        take(request.token, for: request.key)
+        if restored.isHeld, holdings[request.key] == nil { holdings[request.key] = .reservation(request.token) }
+        guard intents[request.token] == nil else { return }
+        intents[request.token] = OpenIntent(
+            key: request.key,
+            epoch: restored.epoch,
+            owner: request.owner,
+            since: now,
+            agesFrom: now,
+            dueAt: restored.isHeld ? now + request.intentDeadline : now
+        )
+    }
+
+    mutating func restore(_ kill: KillTicket, isDead: Bool, now: MonotonicInstant) {
+        if let key = kill.key, case .lease(let kept) = holdings[key], kept.record.sandbox.id == kill.sandbox {
+            _ = end(kept, reason: kill.reason, now: now, claim: .zero)
+        } else if !isDead {
+            if let token = kill.token, let key = kill.key { take(token, for: key) }
+            condemn(kill, now: now)
+        }
+        if isDead { _ = confirmKilled(kill) }
+    }
+
+    private mutating func take(_ token: CreationToken, for key: LeaseKey) {
+        guard slots.updateValue(key, forKey: token) == nil else { return }
+        users[key.user, default: UserSlots()].taken += 1
+    }
+
     // MARK: Endings
 
     mutating func release(_ key: LeaseKey, reason: KillReason, now: MonotonicInstant, claim: Duration) -> ReleaseOutcome

@@ -28,13 +28,12 @@ struct Daemon {
 
     /// Settings that are read and checked, but that nothing obeys yet.
     private static func isUnused(_ key: String) -> Bool {
-        ["rate.", "reconciler.", "breaker.", "pool."].contains { key.hasPrefix($0) }
+        ["rate.", "reconciler.grace", "reconciler.mode", "breaker.", "pool."].contains { key.hasPrefix($0) }
     }
 
     func run() async throws {
         let started = runtime.time.wallNow()
         let provider = try Providers.make(settings, runtime: runtime, log: log)
-        let store = try Stores.make(settings, runtime: runtime)
         let metrics = try ManagerMetrics(
             build: BuildInformation(
                 version: Build.version,
@@ -45,10 +44,18 @@ struct Daemon {
         )
         var configuration = settings.manager
         configuration.owner = "\(ProcessEnvironment.hostName)-\(ProcessEnvironment.processID)-\(started.microseconds)"
+        configuration.repairInterval = settings.reconciler.interval
+        let made = try Stores.make(
+            settings,
+            configuration,
+            runtime: runtime,
+            observer: RedisMetricsObserver(metrics: metrics),
+            log: log
+        )
         let manager = SandboxManager(
             configuration: configuration,
             provider: provider,
-            store: store,
+            store: made.store,
             runtime: runtime,
             observer: metrics,
             log: log
@@ -69,5 +76,6 @@ struct Daemon {
             )
         )
         try await group.run()
+        await made.close()
     }
 }

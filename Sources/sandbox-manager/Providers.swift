@@ -64,14 +64,3 @@ enum Providers {
         return provider
     }
 }
-
-/// Makes the store that the configuration names.
-enum Stores {
-    static func make(_ settings: DaemonSettings, runtime: Runtime) throws -> any LeaseStore {
-        guard settings.redis.url == nil else {
-            printError("a Redis store is not part of this build; unset REDIS_URL to keep leases in memory")
-            throw ExitCode(69)
-        }
-        return MemoryLeaseStore(time: runtime.time, claim: settings.manager.killTimeout + .seconds(5))
-    }
-}

@@ -1,0 +1,264 @@
+internal import Synchronization
+
+// The calls of a store: each goes to the shared one, or to the books of this process, and leaves a note of what the
+// shared store would have to be told again.
+
+extension FailoverLeaseStore {
+    /// See ``LeaseStore/lookup(_:)``.
+    public func lookup(_ key: LeaseKey) async throws(StoreError) -> StoreEntry? {
+        try await ask { store throws(StoreError) in try await store.lookup(key) } alone: { $0.lookup(key) }
+    }
+
+    /// See ``LeaseStore/reserve(_:)``.
+    public func reserve(_ request: ReservationRequest) async throws(StoreError) -> ReserveOutcome {
+        var share = request
+        if case .degrade(let replicas) = policy { share.limits = request.limits.share(of: replicas) }
+        let outcome = try await ask { store throws(StoreError) in try await store.reserve(request) } alone: {
+            [share] in $0.reserve(share)
+        }
+        if case .reserved(let epoch) = outcome { write { $0.reserved(request, epoch, now: $1) } }
+        return outcome
+    }
+
+    /// See ``LeaseStore/commit(_:)``.
+    public func commit(_ lease: LeaseRecord) async throws(StoreError) -> Epoch? {
+        do throws(StoreError) {
+            let epoch = try await ask { store throws(StoreError) in try await store.commit(lease) } alone: {
+                $0.commit(lease)
+            }
+            write { journal, now in
+                journal.settled(lease.token)
+                guard epoch == nil else { return }
+                journal.condemned(
+                    KillTicket(sandbox: lease.sandbox.id, token: lease.token, key: lease.key, reason: .fenced),
+                    now: now
+                )
+            }
+            return epoch
+        } catch {
+            // The sandbox exists: the store hears of it as soon as it is back (I3).
+            write { journal, _ in journal.owesCommit(lease) }
+            throw error
+        }
+    }
+
+    /// See ``LeaseStore/adopt(_:)``.
+    public func adopt(_ lease: LeaseRecord) async throws(StoreError) -> Epoch? {
+        try await ask { store throws(StoreError) in try await store.adopt(lease) } alone: { $0.adopt(lease) }
+    }
+
+    /// See ``LeaseStore/abandon(_:token:)``.
+    public func abandon(_ key: LeaseKey, token: CreationToken) async throws(StoreError) {
+        // Noted first: also while the store is away, it has to hear of it.
+        write { journal, _ in journal.changed(token, to: .abandoned) }
+        let isTold = try await ask { store throws(StoreError) in
+            try await store.abandon(key, token: token)
+            return true
+        } alone: {
+            $0.abandon(key, token: token)
+            return false
+        }
+        if isTold { write { journal, _ in journal.settled(token) } }
+    }
+
+    /// See ``LeaseStore/detachIntent(_:token:)``.
+    public func detachIntent(_ key: LeaseKey, token: CreationToken) async throws(StoreError) {
+        write { journal, _ in journal.changed(token, to: .detached) }
+        try await ask { store throws(StoreError) in try await store.detachIntent(key, token: token) } alone: {
+            $0.detachIntent(key, token: token)
+        }
+    }
+
+    /// See ``LeaseStore/release(_:reason:)``.
+    public func release(_ key: LeaseKey, reason: KillReason) async throws(StoreError) -> ReleaseOutcome {
+        let outcome = try await ask { store throws(StoreError) in
+            try await store.release(key, reason: reason)
+        } alone: {
+            $0.release(key, reason: reason)
+        }
+        if case .ended(let ticket) = outcome { write { $0.condemned(ticket, now: $1) } }
+        return outcome
+    }
+
+    /// See ``LeaseStore/end(_:epoch:idleFor:reason:)``.
+    public func end(
+        _ key: LeaseKey,
+        epoch: Epoch,
+        idleFor: Duration?,
+        reason: KillReason
+    ) async throws(StoreError) -> KillTicket? {
+        let ticket = try await ask { store throws(StoreError) in
+            try await store.end(key, epoch: epoch, idleFor: idleFor, reason: reason)
+        } alone: {
+            $0.end(key, epoch: epoch, idleFor: idleFor, reason: reason)
+        }
+        if let ticket { write { $0.condemned(ticket, now: $1) } }
+        return ticket
+    }
+
+    /// See ``LeaseStore/forget(_:epoch:)``.
+    public func forget(_ key: LeaseKey, epoch: Epoch) async throws(StoreError) -> Bool {
+        let (wasThere, absent) = try await ask { store throws(StoreError) -> (Bool, KillTicket?) in
+            (try await store.forget(key, epoch: epoch), nil)
+        } alone: { books in
+            guard case .lease(let record) = books.lookup(key), books.forget(key, epoch: epoch) else {
+                return (false, nil)
+            }
+            return (true, KillTicket(sandbox: record.sandbox.id, token: record.token, key: key, reason: .orphan))
+        }
+        if let absent { write { $0.confirmed(absent, isToldLater: true, now: $1) } }
+        return wasThere
+    }
+
+    /// See ``LeaseStore/extend(_:epoch:remaining:)``.
+    public func extend(_ key: LeaseKey, epoch: Epoch, remaining: Duration) async throws(StoreError) -> Bool {
+        try await ask { store throws(StoreError) in
+            try await store.extend(key, epoch: epoch, remaining: remaining)
+        } alone: {
+            $0.extend(key, epoch: epoch, remaining: remaining)
+        }
+    }
+
+    /// See ``LeaseStore/setPaused(_:epoch:paused:remaining:)``.
+    public func setPaused(
+        _ key: LeaseKey,
+        epoch: Epoch,
+        paused: Bool,
+        remaining: Duration
+    ) async throws(StoreError) -> Bool {
+        try await ask { store throws(StoreError) in
+            try await store.setPaused(key, epoch: epoch, paused: paused, remaining: remaining)
+        } alone: {
+            $0.setPaused(key, epoch: epoch, paused: paused, remaining: remaining)
+        }
+    }
+
+    /// See ``LeaseStore/touch(_:)``.
+    public func touch(_ uses: [LeaseUse]) async throws(StoreError) {
+        guard !uses.isEmpty else { return }
+        try await ask { store throws(StoreError) in try await store.touch(uses) } alone: { $0.touch(uses) }
+    }
+
+    /// See ``LeaseStore/dueLeases(limit:)``. Nothing is due until every replica could tell of uses during an outage.
+    public func dueLeases(limit: Int) async throws(StoreError) -> [DueLease] {
+        let now = runtime.time.now()
+        guard state.withLock({ $0.reapsFrom.map { $0 <= now } ?? true }) else { return [] }
+        return try await ask { store throws(StoreError) in try await store.dueLeases(limit: limit) } alone: {
+            $0.dueLeases(limit: limit)
+        }
+    }
+
+    /// See ``LeaseStore/dueKills(limit:claim:)``.
+    public func dueKills(limit: Int, claim: Duration) async throws(StoreError) -> [KillTicket] {
+        try await ask { store throws(StoreError) in try await store.dueKills(limit: limit, claim: claim) } alone: {
+            $0.dueKills(limit: limit, claim: claim)
+        }
+    }
+
+    /// See ``LeaseStore/enqueueKill(_:)``.
+    public func enqueueKill(_ ticket: KillTicket) async throws(StoreError) {
+        write { $0.condemned(ticket, now: $1) }
+        try await ask { store throws(StoreError) in try await store.enqueueKill(ticket) } alone: {
+            $0.enqueueKill(ticket)
+        }
+    }
+
+    /// See ``LeaseStore/confirmKilled(_:)``.
+    public func confirmKilled(_ ticket: KillTicket) async throws(StoreError) -> Bool {
+        let (wasThere, isTold) = try await ask { store throws(StoreError) in
+            (try await store.confirmKilled(ticket), true)
+        } alone: {
+            ($0.confirmKilled(ticket), false)
+        }
+        write { $0.confirmed(ticket, isToldLater: !isTold, now: $1) }
+        return wasThere
+    }
+
+    /// See ``LeaseStore/deferKill(_:by:)``.
+    public func deferKill(_ ticket: KillTicket, by delay: Duration) async throws(StoreError) {
+        try await ask { store throws(StoreError) in try await store.deferKill(ticket, by: delay) } alone: {
+            $0.deferKill(ticket, by: delay)
+        }
+    }
+
+    /// See ``LeaseStore/dueIntents(limit:claim:)``.
+    public func dueIntents(limit: Int, claim: Duration) async throws(StoreError) -> [Intent] {
+        try await ask { store throws(StoreError) in try await store.dueIntents(limit: limit, claim: claim) } alone: {
+            $0.dueIntents(limit: limit, claim: claim)
+        }
+    }
+
+    /// See ``LeaseStore/isTaken(_:)``.
+    public func isTaken(_ slot: CreationToken) async throws(StoreError) -> Bool {
+        try await ask { store throws(StoreError) in try await store.isTaken(slot) } alone: { $0.isTaken(slot) }
+    }
+
+    /// See ``LeaseStore/resolveIntent(_:found:)``.
+    public func resolveIntent(_ intent: Intent, found: [SandboxID]) async throws(StoreError) {
+        try await ask { store throws(StoreError) in try await store.resolveIntent(intent, found: found) } alone: {
+            $0.resolveIntent(intent, found: found)
+        }
+        write { journal, now in
+            journal.settled(intent.token)
+            for (position, sandbox) in found.enumerated() {
+                let token = position == 0 ? intent.token : nil
+                journal.condemned(
+                    KillTicket(sandbox: sandbox, token: token, key: intent.key, reason: .orphan),
+                    now: now
+                )
+            }
+        }
+    }
+
+    /// See ``LeaseStore/list(user:limit:after:)``.
+    public func list(user: String?, limit: Int, after cursor: String?) async throws(StoreError) -> LeasePage {
+        try await ask { store throws(StoreError) in
+            try await store.list(user: user, limit: limit, after: cursor)
+        } alone: {
+            $0.list(user: user, limit: limit, after: cursor)
+        }
+    }
+
+    /// What the shared store last told, or what the books of this process hold.
+    public func usage() -> StoreUsage {
+        state.withLock { state in
+            if case .away(let books?) = state.standing { books.store.usage() } else { shared.usage() }
+        }
+    }
+
+    /// See ``LeaseStore/markComplete()``.
+    public func markComplete() async throws(StoreError) {
+        try await ask { store throws(StoreError) in try await store.markComplete() } alone: { _ in }
+        state.withLock { state in
+            if case .attached = state.standing { state.isComplete = true }
+        }
+    }
+
+    /// See ``LeaseStore/repair()``.
+    public func repair() async throws(StoreError) -> RepairedSlots {
+        var all = RepairedSlots(scanned: 0, unjustified: 0, missing: 0, cursor: nil)
+        repeat {
+            let cursor = all.cursor
+            let step = try await ask { store throws(StoreError) in try await store.repair(from: cursor) } alone: { _ in
+                RepairedSlots(scanned: 0, unjustified: 0, missing: 0, cursor: nil)
+            }
+            all.scanned += step.scanned
+            all.unjustified += step.unjustified
+            all.missing += step.missing
+            all.cursor = step.cursor
+        } while all.cursor != nil
+        return all
+    }
+
+    private func write(_ entry: (inout StoreJournal, MonotonicInstant) -> Void) {
+        let now = runtime.time.now()
+        state.withLock { entry(&$0.journal, now) }
+    }
+}
+
+extension SlotLimits {
+    /// What one of so many replicas may take by itself; never nothing.
+    func share(of replicas: Int) -> SlotLimits {
+        SlotLimits(perUser: max(1, perUser / max(1, replicas)), total: max(1, total / max(1, replicas)))
+    }
+}

@@ -1,0 +1,196 @@
+public import Logging
+internal import Synchronization
+
+/// A shared store with a way to go on without it.
+///
+/// While the shared store answers, every call is its. When it does not, calls are refused or kept in books of this
+/// process alone, as configured; leases in memory are served either way. When it is back, what was done meanwhile is
+/// merged into it before the first call goes there again: of two sandboxes of one key the higher epoch wins, and the
+/// other goes to the outbox. When it comes back without what it knew, every replica puts back what it knows.
+public final class FailoverLeaseStore: LeaseStore {
+    /// How to go on while the shared store is away.
+    public enum OutagePolicy: Sendable, Hashable {
+        /// Alone, with a replica's share of the limits.
+        case degrade(replicas: Int)
+        /// Not at all: calls fail.
+        case refuse
+    }
+
+    /// Where calls go.
+    enum Standing {
+        /// Nobody knows yet whether the store answers.
+        case starting
+        /// To the shared store.
+        case attached
+        /// The shared store is being told what it lacks; calls wait.
+        case merging
+        /// To the books of this process, if there are any.
+        case away(AloneBooks?)
+    }
+
+    /// The books of a process that is alone.
+    final class AloneBooks: Sendable {
+        let store: MemoryLeaseStore
+        /// Sandboxes whose leases the shared store knew when the books were opened.
+        let known: Set<SandboxID>
+
+        init(store: MemoryLeaseStore, known: Set<SandboxID>) {
+            self.store = store
+            self.known = known
+        }
+    }
+
+    struct State {
+        var standing = Standing.starting
+        var journal = StoreJournal()
+        var incarnation: String?
+        var isComplete = false
+        var hearsEndings = false
+        /// When the store went away; `nil` while it is there.
+        var awaySince: MonotonicInstant?
+        /// Nobody is reaped before this: other replicas have to tell of uses first (I7).
+        var reapsFrom: MonotonicInstant?
+        /// Callers that wait for the end of starting or merging.
+        var waiting: [OneShot<Void>] = []
+        /// Somebody looks whether the shared store is there, or tells it what it lacks.
+        var isMerging = false
+    }
+
+    /// An acquire spends at most this on waiting for the store.
+    static let patience: Duration = .seconds(3)
+    /// Pause between looks at the store.
+    static let beatInterval: Duration = .milliseconds(500)
+    /// How long other replicas have, after an outage, to tell of uses before anybody is reaped.
+    static let longestReapPause: Duration = .seconds(10)
+
+    let shared: any SharedLeaseStore
+    let policy: OutagePolicy
+    let runtime: Runtime
+    let claim: Duration
+    let log: Logger
+    let state = Mutex(State())
+    private let clientBox = Mutex(WeakClient())
+
+    /// Joins the parts; ``run()`` connects.
+    ///
+    /// - Parameters:
+    ///   - shared: The store of all replicas.
+    ///   - policy: How to go on without it.
+    ///   - claim: How long whoever ends a lease has the kill to themselves; a little over a kill's time limit.
+    ///   - runtime: Clocks and spawning.
+    ///   - log: Gets one line for each change between attached and away.
+    public init(
+        shared: any SharedLeaseStore,
+        policy: OutagePolicy,
+        claim: Duration = .seconds(20),
+        runtime: Runtime,
+        log: Logger = Logger(label: "store")
+    ) {
+        self.shared = shared
+        self.policy = policy
+        self.claim = claim
+        self.runtime = runtime
+        self.log = log
+        shared.observe { [weak self] in self?.hear($0) }
+    }
+
+    /// `redis` while the shared store is asked, else `degraded`.
+    public var mode: StoreMode {
+        state.withLock { state in
+            switch state.standing {
+            case .attached, .merging, .starting: .redis
+            case .away: .degraded
+            }
+        }
+    }
+
+    /// Whether the shared store is there and knows everything that runs.
+    public var isComplete: Bool {
+        state.withLock { state in
+            if case .attached = state.standing { state.isComplete } else { false }
+        }
+    }
+
+    /// See ``LeaseStore/join(_:)``.
+    public func join(_ client: any LeaseStoreClient) { clientBox.withLock { $0.client = client } }
+
+    var client: (any LeaseStoreClient)? { clientBox.withLock { $0.client } }
+
+    // MARK: Asking
+
+    /// Asks the shared store, or these books if it is away.
+    ///
+    /// - Parameters:
+    ///   - question: What to ask the shared store.
+    ///   - alone: The same, asked of the books of this process.
+    func ask<Value: Sendable>(
+        _ question: (any SharedLeaseStore) async throws(StoreError) -> Value,
+        alone: (MemoryLeaseStore) -> Value
+    ) async throws(StoreError) -> Value {
+        let deadline = runtime.time.now() + Self.patience
+        var failure = StoreError("the store is away")
+        // Once more after a loss was made good, or in the books of this process.
+        for _ in 0..<3 {
+            switch await settledStanding(until: deadline) {
+            case .attached:
+                do throws(StoreError) {
+                    return try await question(shared)
+                } catch {
+                    failure = error
+                }
+                switch failure.kind {
+                case .refused, .cancelled: throw failure
+                case .lost: await rejoin(afterLoss: true)
+                case .unreachable: detach(because: failure)
+                }
+            case .starting, .merging:
+                // It took too long to find out.
+                detach(because: StoreError("the store does not answer"))
+            case .away:
+                // In one step with the look at the standing: a merge sees all of it or none.
+                let value = state.withLock { state -> Value? in
+                    guard case .away(let books?) = state.standing else { return nil }
+                    return alone(books.store)
+                }
+                if let value { return value }
+                if case .refuse = policy { throw StoreError("the store does not answer, and work without it is refused") }
+            }
+        }
+        throw failure
+    }
+
+    /// The standing, once nobody works on it any more; at the deadline whatever it is.
+    private func settledStanding(until deadline: MonotonicInstant) async -> Standing {
+        let (standing, turn) = state.withLock { state -> (Standing, OneShot<Void>?) in
+            switch state.standing {
+            case .attached, .away: return (state.standing, nil)
+            case .starting, .merging:
+                let turn = OneShot<Void>()
+                state.waiting.append(turn)
+                return (state.standing, turn)
+            }
+        }
+        guard let turn else { return standing }
+        let timer = runtime.spawner.spawn("store wait limit") { [time = runtime.time] in
+            await time.sleep(until: deadline)
+            turn.settle(())
+        }
+        await turn.value()
+        timer.cancel()
+        return state.withLock { $0.standing }
+    }
+
+    /// Whoever waited goes on; call it after the standing has changed.
+    func resumeWaiting() {
+        let waiting = state.withLock { state in
+            defer { state.waiting = [] }
+            return state.waiting
+        }
+        for turn in waiting { turn.settle(()) }
+    }
+}
+
+/// Held weakly: the manager owns its store.
+private struct WeakClient {
+    weak var client: (any LeaseStoreClient)?
+}

@@ -1,0 +1,105 @@
+internal import Logging
+internal import Synchronization
+
+// What the manager does for a store that is shared with other replicas.
+
+extension SandboxManager: LeaseStoreClient {
+    /// See ``LeaseStoreClient/leasesInMemory()``.
+    public nonisolated func leasesInMemory() -> [LeaseRecord] {
+        let now = runtime.time.now()
+        return table.withLock { $0.all }.map { $0.record(now: now) }
+    }
+
+    /// See ``LeaseStoreClient/leaseEnded(_:upTo:)``.
+    public nonisolated func leaseEnded(_ key: LeaseKey, upTo epoch: Epoch) {
+        table.withLock { $0.ended(key, upTo: epoch) }
+    }
+
+    /// See ``LeaseStoreClient/trustChanged(to:)``.
+    public nonisolated func trustChanged(to trust: MemoryTrust) {
+        table.withLock { $0.trustChanged(to: trust) }
+    }
+
+    // MARK: Ids of an earlier manager
+
+    /// Takes a sandbox over that an earlier manager noted for the key: only if its labels name the key, both parts (S2).
+    ///
+    /// - Returns: Its lease; `nil` if it is gone, or another's, or somebody else was faster.
+    func adoptUnverified(_ sandbox: SandboxID, _ key: LeaseKey) async throws(ManagerError) -> LeaseRecord? {
+        let found: SandboxInfo?
+        do throws(ProviderError) {
+            found = try await provider.info(sandbox)
+        } catch {
+            throw .provider(error)
+        }
+        guard let info = found else { return nil }
+        guard info.metadata["user_id"] == key.user, info.metadata["project_id"] == key.project,
+            info.labels.map({ $0.key == key && $0.environment == configuration.environment }) ?? true
+        else {
+            observer.ownershipMismatched()
+            log.error("a noted sandbox carries another owner's labels", metadata: ["key": "\(key)"])
+            note(key, "owner mismatch: the noted sandbox is not touched")
+            return nil
+        }
+        // One that another fleet's creation made has no token of ours.
+        let labels =
+            info.labels
+            ?? SandboxLabels(
+                key: key,
+                token: CreationToken(from: runtime.random),
+                environment: configuration.environment,
+                epoch: Epoch(0)
+            )
+        var adopted = record(of: info, labels)
+        let asked = adopted
+        guard
+            let epoch = try await self.asked({ () async throws(StoreError) in try await store.adopt(asked) })
+        else { return nil }
+        adopted.epoch = epoch
+        note(key, "taken over from an earlier manager: \(sandbox)")
+        return adopted
+    }
+
+    // MARK: Uses
+
+    /// Tells the store of uses, often enough that no other replica thinks a lease idle that is used here (I7).
+    func tellUses() async {
+        var lastTold = runtime.time.now()
+        while !Task.isCancelled {
+            // A lease with a short timeout may be used at any time.
+            await runtime.time.sleep(for: min(.seconds(1), max(.milliseconds(100), configuration.idleTimeout / 8)))
+            let now = runtime.time.now()
+            guard !Task.isCancelled, let shortest = table.withLock({ $0.shortestUsedTimeout }),
+                now - lastTold >= shortest / 8
+            else { continue }
+            lastTold = now
+            try? await flushUses()
+        }
+    }
+
+    /// Tells the store of every use since the last time.
+    func flushUses() async throws(ManagerError) {
+        let now = runtime.time.now()
+        let uses = table.withLock { $0.drainUses(now: now) }
+        do throws(StoreError) {
+            try await store.touch(uses)
+        } catch {
+            // The next round tells of them.
+            table.withLock { $0.undrain(uses) }
+            throw .storeUnavailable(error.detail)
+        }
+    }
+
+    /// Compares slots with what justifies them, again and again.
+    func repairSlots() async {
+        while !Task.isCancelled {
+            await runtime.time.sleep(for: configuration.repairInterval)
+            guard !Task.isCancelled, let repaired = try? await store.repair() else { continue }
+            guard repaired.unjustified + repaired.missing > 0 else { continue }
+            log.warning(
+                "repaired slots",
+                metadata: ["unjustified": "\(repaired.unjustified)", "missing": "\(repaired.missing)"]
+            )
+        }
+    }
+}

@@ -1,0 +1,246 @@
+public import SandboxCore
+internal import Synchronization
+
+/// A stand-in for a shared store's server: it can lose everything, and every replica has a connection of its own.
+public final class StandInServer: Sendable {
+    struct State {
+        var books: MemoryLeaseStore
+        var incarnation = 1
+        var isComplete = false
+        var connections: [StandInSharedStore] = []
+    }
+
+    let state: Mutex<State>
+    let time: any TimeSource
+
+    /// An empty server.
+    public init(time: any TimeSource) {
+        self.time = time
+        state = Mutex(State(books: MemoryLeaseStore(time: time)))
+    }
+
+    /// What it holds now, to look at and to change behind everybody's back.
+    public var books: MemoryLeaseStore { state.withLock { $0.books } }
+
+    /// Whether some replica said that its books are complete.
+    public var isComplete: Bool { state.withLock { $0.isComplete } }
+
+    /// Forgets everything, as a flush or an empty restart does.
+    public func lose() {
+        state.withLock { state in
+            state.books = MemoryLeaseStore(time: time)
+            state.incarnation += 1
+            state.isComplete = false
+        }
+    }
+
+    /// Opens a connection for one replica.
+    public func connect() -> StandInSharedStore {
+        let connection = StandInSharedStore(server: self)
+        state.withLock { $0.connections.append(connection) }
+        return connection
+    }
+
+    func tell(_ notice: StoreNotice, except sender: StandInSharedStore) {
+        for connection in state.withLock({ $0.connections }) where connection !== sender { connection.hear(notice) }
+    }
+}
+
+/// One replica's connection to a ``StandInServer``. It can break, before a call or after it took effect.
+public final class StandInSharedStore: SharedLeaseStore {
+    /// What happens to calls.
+    public enum Fault: Sendable, Hashable {
+        /// They never arrive.
+        case unreachable
+        /// They take effect, but nobody hears of it.
+        case repliesLost
+        /// The server refuses them.
+        case refused
+    }
+
+    private struct State {
+        var fault: Fault?
+        var attachedTo: Int?
+        var hear: (@Sendable (StoreNotice) -> Void)?
+        var calls = 0
+    }
+
+    private let server: StandInServer
+    private let state = Mutex(State())
+
+    init(server: StandInServer) { self.server = server }
+
+    /// Breaks or mends the connection.
+    public func fail(_ fault: Fault?) { state.withLock { $0.fault = fault } }
+
+    /// How many calls were tried.
+    public var calls: Int { state.withLock { $0.calls } }
+
+    func hear(_ notice: StoreNotice) {
+        state.withLock { $0.hear }?(notice)
+    }
+
+    /// Passes a notice on as if the server had sent it.
+    public func say(_ notice: StoreNotice) { hear(notice) }
+
+    private func call<Value>(_ work: (MemoryLeaseStore) -> Value) throws(StoreError) -> Value {
+        let (fault, attachedTo) = state.withLock { state in
+            state.calls += 1
+            return (state.fault, state.attachedTo)
+        }
+        switch fault {
+        case .unreachable: throw StoreError("no answer")
+        case .refused: throw StoreError("refused", kind: .refused)
+        case .repliesLost, nil: break
+        }
+        let (books, incarnation) = server.state.withLock { ($0.books, $0.incarnation) }
+        guard attachedTo == incarnation else { throw StoreError("another one", kind: .lost) }
+        let value = work(books)
+        if fault == .repliesLost { throw StoreError("no reply") }
+        return value
+    }
+
+    private func publishing<Value>(_ key: LeaseKey, _ work: (MemoryLeaseStore) -> Value) throws(StoreError) -> Value {
+        let value = try call { books -> (Value, Epoch?) in
+            var epoch: Epoch?
+            if case .lease(let record) = books.lookup(key) { epoch = record.epoch }
+            return (work(books), epoch)
+        }
+        if let epoch = value.1 { server.tell(.ended(key, epoch), except: self) }
+        return value.0
+    }
+}
+
+extension StandInSharedStore {
+    // What only a shared store has.
+
+    /// Notes who listens.
+    public func observe(_ hear: @escaping @Sendable (StoreNotice) -> Void) {
+        state.withLock { $0.hear = hear }
+    }
+
+    /// Says that endings are heard, which they are.
+    public func listen() async { hear(.listening) }
+
+    /// Learns which incarnation the server is.
+    public func attach() async throws(StoreError) -> StoreAttachment {
+        guard state.withLock({ $0.fault }) == nil else { throw StoreError("no answer") }
+        let (incarnation, isComplete) = server.state.withLock { ($0.incarnation, $0.isComplete) }
+        state.withLock { $0.attachedTo = incarnation }
+        return StoreAttachment(incarnation: String(incarnation), isComplete: isComplete)
+    }
+
+    /// Asks something harmless.
+    public func beat() async throws(StoreError) { _ = try call { $0.usage() } }
+
+    /// Passed on.
+    public func restore(_ lease: LeaseRecord) async throws(StoreError) -> RestoreOutcome {
+        try call { $0.restore(lease) }
+    }
+    /// Passed on.
+    public func restore(_ intent: RestoredIntent) async throws(StoreError) { try call { $0.restore(intent) } }
+    /// Passed on.
+    public func restore(_ kill: KillTicket, isDead: Bool) async throws(StoreError) {
+        try call { $0.restore(kill, isDead: isDead) }
+    }
+    /// Finds nothing to repair.
+    public func repair(from cursor: String?) async throws(StoreError) -> RepairedSlots {
+        try call { _ in RepairedSlots(scanned: 0, unjustified: 0, missing: 0, cursor: nil) }
+    }
+    /// Noted for whoever attaches later.
+    public func markComplete() async throws(StoreError) {
+        _ = try call { _ in }
+        server.state.withLock { $0.isComplete = true }
+    }
+    /// Nothing to close.
+    public func close() async {}
+}
+
+extension StandInSharedStore {
+    // Everything else passes on.
+
+    /// Always `redis`.
+    public var mode: StoreMode { .redis }
+    /// Passed on.
+    public func lookup(_ key: LeaseKey) async throws(StoreError) -> StoreEntry? { try call { $0.lookup(key) } }
+    /// Passed on.
+    public func reserve(_ request: ReservationRequest) async throws(StoreError) -> ReserveOutcome {
+        try call { $0.reserve(request) }
+    }
+    /// Passed on.
+    public func commit(_ lease: LeaseRecord) async throws(StoreError) -> Epoch? { try call { $0.commit(lease) } }
+    /// Passed on.
+    public func adopt(_ lease: LeaseRecord) async throws(StoreError) -> Epoch? { try call { $0.adopt(lease) } }
+    /// Passed on.
+    public func abandon(_ key: LeaseKey, token: CreationToken) async throws(StoreError) {
+        try call { $0.abandon(key, token: token) }
+    }
+    /// Passed on.
+    public func detachIntent(_ key: LeaseKey, token: CreationToken) async throws(StoreError) {
+        try call { $0.detachIntent(key, token: token) }
+    }
+    /// Passed on; the others hear of it.
+    public func release(_ key: LeaseKey, reason: KillReason) async throws(StoreError) -> ReleaseOutcome {
+        try publishing(key) { $0.release(key, reason: reason) }
+    }
+    /// Passed on; the others hear of it.
+    public func end(
+        _ key: LeaseKey,
+        epoch: Epoch,
+        idleFor: Duration?,
+        reason: KillReason
+    ) async throws(StoreError) -> KillTicket? {
+        try publishing(key) { $0.end(key, epoch: epoch, idleFor: idleFor, reason: reason) }
+    }
+    /// Passed on; the others hear of it.
+    public func forget(_ key: LeaseKey, epoch: Epoch) async throws(StoreError) -> Bool {
+        try publishing(key) { $0.forget(key, epoch: epoch) }
+    }
+    /// Passed on.
+    public func extend(_ key: LeaseKey, epoch: Epoch, remaining: Duration) async throws(StoreError) -> Bool {
+        try call { $0.extend(key, epoch: epoch, remaining: remaining) }
+    }
+    /// Passed on; the others hear of it.
+    public func setPaused(
+        _ key: LeaseKey,
+        epoch: Epoch,
+        paused: Bool,
+        remaining: Duration
+    ) async throws(StoreError) -> Bool {
+        try publishing(key) { $0.setPaused(key, epoch: epoch, paused: paused, remaining: remaining) }
+    }
+    /// Passed on.
+    public func touch(_ uses: [LeaseUse]) async throws(StoreError) { try call { $0.touch(uses) } }
+    /// Passed on.
+    public func dueLeases(limit: Int) async throws(StoreError) -> [DueLease] { try call { $0.dueLeases(limit: limit) } }
+    /// Passed on.
+    public func dueKills(limit: Int, claim: Duration) async throws(StoreError) -> [KillTicket] {
+        try call { $0.dueKills(limit: limit, claim: claim) }
+    }
+    /// Passed on.
+    public func enqueueKill(_ ticket: KillTicket) async throws(StoreError) { try call { $0.enqueueKill(ticket) } }
+    /// Passed on.
+    public func confirmKilled(_ ticket: KillTicket) async throws(StoreError) -> Bool {
+        try call { $0.confirmKilled(ticket) }
+    }
+    /// Passed on.
+    public func deferKill(_ ticket: KillTicket, by delay: Duration) async throws(StoreError) {
+        try call { $0.deferKill(ticket, by: delay) }
+    }
+    /// Passed on.
+    public func dueIntents(limit: Int, claim: Duration) async throws(StoreError) -> [Intent] {
+        try call { $0.dueIntents(limit: limit, claim: claim) }
+    }
+    /// Passed on.
+    public func isTaken(_ slot: CreationToken) async throws(StoreError) -> Bool { try call { $0.isTaken(slot) } }
+    /// Passed on.
+    public func resolveIntent(_ intent: Intent, found: [SandboxID]) async throws(StoreError) {
+        try call { $0.resolveIntent(intent, found: found) }
+    }
+    /// Passed on.
+    public func list(user: String?, limit: Int, after cursor: String?) async throws(StoreError) -> LeasePage {
+        try call { $0.list(user: user, limit: limit, after: cursor) }
+    }
+    /// Of the server, or zero while it is away.
+    public func usage() -> StoreUsage { server.books.usage() }
+}
