@@ -20,6 +20,10 @@ let httpTypes: Target.Dependency = .product(name: "HTTPTypes", package: "swift-h
 
 let package = Package(
     name: "sandbox-manager",
+    products: [
+        // For the benchmarks, which are a package of their own.
+        .library(name: "RedisClient", targets: ["RedisClient"])
+    ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
         .package(url: "https://github.com/apple/swift-collections", exact: "1.6.0"),

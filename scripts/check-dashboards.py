@@ -36,7 +36,11 @@ from check_alert_rules import MADE_BY_PROMETHEUS, metric_names, read_catalogue
 
 ROOT = Path(__file__).resolve().parents[1]
 # How runbooks call the boards.
-BOARD_NAMES = {"Overview": "sandbox-manager-overview", "Leaks and memory": "sandbox-manager-leaks"}
+BOARD_NAMES = {
+    "Overview": "sandbox-manager-overview",
+    "Leaks and memory": "sandbox-manager-leaks",
+    "Upstreams": "sandbox-manager-upstreams",
+}
 RUNBOOK = re.compile(r"/alerts/runbooks/(SandboxManager\w+)\.md$")
 SCOPE = ('job=~"$job"', 'instance=~"$instance"')
 # What is bounded, and the bound that belongs on the same panel.

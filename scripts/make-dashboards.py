@@ -51,6 +51,16 @@ def per_release(metric: str) -> str:
     return f"avg by (version, revision) ({joined})"
 
 
+# On two boards: whether it is there, and why it is not.
+STORE_MODE = series(
+    "Store mode",
+    "bool_on_off",
+    "Where does the shared truth live?",
+    "degraded: the store is away, and the limits hold for each replica alone; bring the store back.",
+    (greatest("instance, mode", selector("store_mode")), "{{instance}} {{mode}}"),
+    alerts=["SandboxManagerStoreDegraded"],
+)
+
 AVAILABILITY = [
     stat(
         "Replicas up",
@@ -129,13 +139,7 @@ AVAILABILITY = [
         (greatest("instance, fault", selector("fault_injection_active")), "{{instance}} {{fault}}"),
         alerts=["SandboxManagerFaultInjectionActive"],
     ),
-    series(
-        "Store mode",
-        "bool_on_off",
-        "Where does the shared truth live?",
-        "degraded: the store is away, and the limits hold for each replica alone; bring the store back.",
-        (greatest("instance, mode", selector("store_mode")), "{{instance}} {{mode}}"),
-    ),
+    STORE_MODE,
     series(
         "Processor time",
         "short",
@@ -399,6 +403,9 @@ PROVIDER = [
         "A p99 at one of our time limits means requests that would have taken longer still.",
         by="operation",
     ),
+]
+
+RETRIES = [
     series(
         "Retries by reason",
         "ops",
@@ -413,6 +420,9 @@ PROVIDER = [
         "Those callers got an error: the provider's failures by operation say which.",
         (total("operation", rate("retries_exhausted_total")), "{{operation}}"),
     ),
+]
+
+HEALTH_CHECKS = [
     series(
         "Health checks by result",
         "ops",
@@ -444,6 +454,69 @@ PROVIDER = [
         "An acquire of an idle lease waits for this; near health.timeoutSeconds they are about to fail.",
         alerts=["SandboxManagerHealthCheckTimeouts"],
         width=12,
+    ),
+]
+
+FAILED_COMMANDS = selector("instance:sandbox_manager_redis_commands_failed:ratio_rate5m")
+STORE = [
+    STORE_MODE,
+    series(
+        "Redis: commands",
+        "ops",
+        "What do we ask of Redis?",
+        "Growth beyond the operations is retries: see theirs. Nothing at all without Redis, or while it is away.",
+        (total("command", rate("redis_commands_total")), "{{command}}"),
+        stacked=True,
+    ),
+    series(
+        "Redis: commands by result",
+        "ops",
+        "Is Redis well?",
+        "timed_out: it is slow; refused, reset: it is gone; readonly: a replica; other: its reply is in the log.",
+        (total("result", rate("redis_commands_total")) + " > 0", "{{result}}"),
+        alerts=["SandboxManagerStoreDegraded", "SandboxManagerRedisErrors"],
+    ),
+    series(
+        "Redis: share of failed commands",
+        "percentunit",
+        "Which share of the commands of the last five minutes failed?",
+        "The line is the alert's threshold. The commands by result tell how they fail.",
+        (FAILED_COMMANDS, "{{instance}}"),
+        alerts=["SandboxManagerRedisErrors"],
+        lines=[0.05],
+    ),
+    series(
+        "Redis: connections",
+        "short",
+        "Has every replica its connections to Redis?",
+        "connecting for more than a moment is a Redis that is away, or refuses us: the reconnects say which.",
+        (total("instance, state", selector("redis_connections")), "{{instance}} {{state}}"),
+        alerts=["SandboxManagerStoreDegraded"],
+    ),
+    series(
+        "Redis: reconnects",
+        "ops",
+        "How often is a connection made again?",
+        "failed again and again: Redis is away. ok again and again: something ends connections, mostly a proxy.",
+        (total("instance, result", rate("redis_reconnects_total")), "{{instance}} {{result}}"),
+        alerts=["SandboxManagerStoreDegraded", "SandboxManagerRedisErrors"],
+    ),
+    series(
+        "Store retries",
+        "ops",
+        "How many commands are sent once more, and how many of those fail again?",
+        "Those that fail again reach callers as store_unavailable, or degrade the store.",
+        (total("reason", rate("retries_total", 'operation="store"')), "{{reason}}"),
+        (total("", rate("retries_exhausted_total", 'operation="store"')), "failed again"),
+        alerts=["SandboxManagerRedisErrors"],
+    ),
+    *histogram(
+        "Redis",
+        "redis_command_duration_seconds",
+        "How fast does Redis answer?",
+        "evalsha alone slow is a script over many keys; all slow is Redis or the network: ask its SLOWLOG.",
+        by="command",
+        alerts=["SandboxManagerRedisErrors"],
     ),
 ]
 
@@ -710,6 +783,7 @@ PROCESS = [
 ]
 
 OVERVIEW_NAME = ("sandbox-manager-overview", "Sandbox manager overview")
+UPSTREAMS_NAME = ("sandbox-manager-upstreams", "Sandbox manager upstreams")
 LEAKS_NAME = ("sandbox-manager-leaks", "Sandbox manager leaks")
 
 BOARDS = [
@@ -724,10 +798,10 @@ BOARDS = [
             ("Capacity", CAPACITY),
             ("Acquire", ACQUIRE),
             ("Spend", SPEND),
-            ("Provider", PROVIDER),
+            ("Provider", [*PROVIDER, *RETRIES, *HEALTH_CHECKS]),
             ("Background loops", LOOPS),
         ],
-        [LEAKS_NAME],
+        [LEAKS_NAME, UPSTREAMS_NAME],
     ),
     Board(
         *LEAKS_NAME,
@@ -738,8 +812,19 @@ BOARDS = [
             ("Memory", MEMORY),
             ("Process", PROCESS),
         ],
-        [OVERVIEW_NAME],
+        [OVERVIEW_NAME, UPSTREAMS_NAME],
         span="now-24h",
+    ),
+    Board(
+        *UPSTREAMS_NAME,
+        "Whom the manager depends on: the provider and the store. Whether they are well, and what we ask of them.",
+        [
+            ("Provider", PROVIDER),
+            ("Retries", RETRIES),
+            ("Health checks", HEALTH_CHECKS),
+            ("Store", STORE),
+        ],
+        [OVERVIEW_NAME, LEAKS_NAME],
     ),
 ]
 

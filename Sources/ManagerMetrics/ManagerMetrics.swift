@@ -16,6 +16,7 @@ public final class ManagerMetrics: ManagerObserver {
     private let locks: LockMetrics
     private let fleet: FleetMetrics
     private let upstream: UpstreamMetrics
+    private let redis: RedisMetrics
     private let loops: LoopMetrics
     private let http: HTTPMetrics
     private let collections: CollectionMetrics
@@ -40,6 +41,7 @@ public final class ManagerMetrics: ManagerObserver {
         locks = try LockMetrics(registry, prefix)
         fleet = try FleetMetrics(registry, prefix)
         upstream = try UpstreamMetrics(registry, prefix)
+        redis = try RedisMetrics(registry, prefix)
         loops = try LoopMetrics(registry, prefix, startedAt: startedAt)
         http = try HTTPMetrics(registry, prefix)
         collections = try CollectionMetrics(registry, prefix)
@@ -96,6 +98,27 @@ public final class ManagerMetrics: ManagerObserver {
     /// A page of metrics was asked for.
     public func scraped(_ code: ScrapeCode) {
         http.scrapes.increment(code)
+    }
+}
+
+// MARK: Redis
+
+extension ManagerMetrics {
+    /// Counts one attempt of a command by result, and observes.
+    public func redisCommandEnded(_ command: RedisCommandLabel, _ result: RedisResultLabel, took: Duration) {
+        redis.ended(command, result, took: took)
+    }
+
+    /// Counts an attempt to connect.
+    public func redisReconnected(succeeded: Bool) { redis.reconnects.increment(succeeded ? .ok : .failed) }
+
+    /// Moves one connection from a state to another.
+    ///
+    /// - Parameters:
+    ///   - old: What it was; nil for one that is new.
+    ///   - new: What it is; nil for one that is closed.
+    public func redisConnectionChanged(from old: RedisConnectionLabel?, to new: RedisConnectionLabel?) {
+        redis.connectionChanged(from: old, to: new)
     }
 }
 

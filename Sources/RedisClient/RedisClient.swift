@@ -72,8 +72,10 @@ public final class RedisClient: Sendable {
             }
             return results
         }
+        for index in again { observer?.commandRetried(because: RedisOutcome(results[index])) }
         for (index, result) in zip(again, await attempt(again.map { commands[$0] }, limit: limit)) {
             results[index] = result
+            if case .failure(let error) = result, error.isTransient { observer?.retryFailed() }
         }
         return results
     }

@@ -78,6 +78,14 @@ public protocol RedisObserver: Sendable {
     ///   - duration: From the call, or the start of the retry, to the answer.
     func commandEnded(_ kind: RedisCommandKind, outcome: RedisOutcome, after duration: Duration)
 
+    /// A command is about to be sent once more; called once for each command.
+    ///
+    /// - Parameter outcome: How the first attempt ended: one of the failures that are passing, such as `.timedOut`.
+    func commandRetried(because outcome: RedisOutcome)
+
+    /// The second attempt of a command failed too, in a way that a third might mend; the caller gets the error.
+    func retryFailed()
+
     /// An attempt to connect ended; not called for a very first one that succeeds.
     func reconnectEnded(succeeded: Bool)
 
@@ -88,6 +96,12 @@ public protocol RedisObserver: Sendable {
 extension RedisObserver {
     /// Does nothing.
     public func commandEnded(_ kind: RedisCommandKind, outcome: RedisOutcome, after duration: Duration) {}
+
+    /// Does nothing.
+    public func commandRetried(because outcome: RedisOutcome) {}
+
+    /// Does nothing.
+    public func retryFailed() {}
 
     /// Does nothing.
     public func reconnectEnded(succeeded: Bool) {}

@@ -49,7 +49,7 @@ struct Daemon {
             settings,
             configuration,
             runtime: runtime,
-            observer: RedisMetricsObserver(metrics: metrics),
+            observer: RedisMetricsObserver(metrics),
             log: log
         )
         let manager = SandboxManager(

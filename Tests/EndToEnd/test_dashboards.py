@@ -1,7 +1,8 @@
 """The boards in dashboards/ show data: each of their queries is put to a real Prometheus that has watched real daemons.
 
-Three daemons are loaded so that every panel has something to show: one in health, one whose creates hang and whose user
-locks and reaper are broken, and one whose sandboxes do not answer. The faults are the daemon's own drill faults.
+Four daemons are loaded so that every panel has something to show: one in health, one whose creates hang and whose user
+locks and reaper are broken, one whose sandboxes do not answer, and one whose Redis comes and goes. The faults of the
+daemons are their own drill faults.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import Any
 import pytest
 from daemon import Daemon, sandbox_path
 from drill_lib import Prometheus
+from redis_support import RedisServer
 from waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -61,6 +63,12 @@ MILESTONES = [
     "sandbox_manager_user_lock_timeouts_total > 0",
     "sum(sandbox_manager_collection_evictions_total) > 0",
     "instance:sandbox_manager_health_checks_timed_out:ratio_rate10m > 0",
+    'sandbox_manager_store_mode{mode="redis"} > 0',
+    'sandbox_manager_store_mode{mode="degraded"} > 0',
+    'sandbox_manager_redis_connections{state="connected"} > 0',
+    'sandbox_manager_redis_reconnects_total{result="ok"} > 0',
+    'sum(sandbox_manager_retries_total{operation="store"}) > 0',
+    "instance:sandbox_manager_redis_commands_failed:ratio_rate5m > 0",
     'ALERTS{alertname="SandboxManagerFaultInjectionActive", alertstate="firing"}',
     "instance:sandbox_manager_user_locks:excess offset 4s",
 ]
@@ -122,10 +130,11 @@ class Run:
 
 @pytest.fixture(scope="module")
 def run(launch: Callable[..., Daemon]) -> Iterator[Run]:
-    """Three daemons under load until every milestone is reached."""
-    daemons = [launch(settings) for settings in (HEALTHY, CREATES_HANG, PROBES_HANG)]
+    """Four daemons under load until every milestone is reached."""
     stopping = Event()
-    with ThreadPoolExecutor(max_workers=32) as pool:
+    with RedisServer() as redis, ThreadPoolExecutor(max_workers=32) as pool:
+        settings = (HEALTHY, CREATES_HANG, PROBES_HANG, HEALTHY | {"REDIS_URL": redis.url})
+        daemons = [launch(chosen) for chosen in settings]
         try:
             for daemon in daemons:
                 daemon.start()
@@ -136,6 +145,8 @@ def run(launch: Callable[..., Daemon]) -> Iterator[Run]:
                 loads.append(pool.submit(repeat, stopping, crowd, daemons[0], count()))
                 loads += [pool.submit(repeat, stopping, create, daemons[1], f"user{n % 3}") for n in range(9)]
                 loads.append(pool.submit(repeat, stopping, probe, daemons[2]))
+                loads += [pool.submit(repeat, stopping, share, daemons[3], f"user{n}") for n in range(4)]
+                loads.append(pool.submit(repeat, stopping, interrupt, redis, stopping))
                 try:
                     for milestone in MILESTONES:
                         wait_until(lambda: reached(prometheus, milestone, loads), milestone, deadline=60, poll=0.2)
@@ -216,6 +227,20 @@ def create(daemon: Daemon, user: str) -> None:
 def probe(daemon: Daemon) -> None:
     """An acquire whose probe hangs: the lease is kept, the caller gets an error."""
     assert daemon.acquire("frank", "demo").status in (201, 504)
+
+
+def share(daemon: Daemon, user: str) -> None:
+    """A lease in a store that may be away, whatever comes of it."""
+    daemon.acquire(user, "demo")
+    daemon.release(user, "demo")
+
+
+def interrupt(redis: RedisServer, stopping: Event) -> None:
+    """An outage of the store, and some seconds in which it is there."""
+    stopping.wait(3)
+    redis.kill()
+    stopping.wait(2)
+    redis.start()
 
 
 # The tests

@@ -13,6 +13,7 @@ import pytest
 from drill_lib import Prometheus
 
 from daemon import Daemon, sandbox_path
+from redis_support import RedisServer
 from wire import Pump, request_bytes
 
 # Four faults and a healthy daemon, scraped by one Prometheus: the start alone takes it some seconds.
@@ -138,3 +139,31 @@ def test_SandboxManagerDown_fires_for_a_daemon_that_is_gone_and_resolves_when_it
         prometheus.wait_for_alert("SandboxManagerDown", "inactive", 30)
         assert "firing" in prometheus.states_seen("SandboxManagerDown")
         assert str(second.metrics) == address
+
+
+@pytest.mark.parametrize(("lose", "bring_back"), [("freeze", "thaw"), ("kill", "start")])
+def test_SandboxManagerStoreDegraded_fires_while_Redis_is_away_and_resolves_when_it_is_back(
+    start: Callable[..., Daemon], lose: str, bring_back: str
+) -> None:
+    alert = "SandboxManagerStoreDegraded"
+    with RedisServer() as redis:
+        # Traffic, because nobody notices a frozen Redis who does not ask it; and a daemon that needs none, to compare.
+        daemons = {
+            "shared": start({"LIMITS_TOTAL": "1000", "REDIS_URL": redis.url}),
+            "alone": start({"LIMITS_TOTAL": "1000"}),
+        }
+        shared, alone = (str(daemon.metrics) for daemon in daemons.values())
+        with Prometheus({"sandbox-manager": [shared, alone]}) as prometheus, traffic(daemons):
+            prometheus.wait_for_up()
+            in_use = f'sandbox_manager_store_mode{{mode="redis", instance="{shared}"}} == 1'
+            prometheus.wait_for_query(in_use, 30)
+            prometheus.wait_for_alert(alert, "inactive", 30)
+            prometheus.mark()
+            getattr(redis, lose)()
+            prometheus.wait_for_alert(alert, "firing", 60, instance=shared)
+            assert prometheus.states_seen(alert, instance=shared) == ["pending", "firing"]
+            getattr(redis, bring_back)()
+            prometheus.wait_for_query(in_use, 60)
+            prometheus.wait_for_alert(alert, "inactive", 30, instance=shared)
+            assert alert not in prometheus.raised(instance=alone)
+            assert prometheus.rule_errors() == []

@@ -20,6 +20,9 @@ enum Catalogue {
     static let locks: [Double] = [
         0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5,
     ]
+    static let redis: [Double] = [
+        0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5,
+    ]
     static let leases: [Double] = [1, 10, 60, 300, 600, 900, 1800, 3600, 14400]
 
     static let operations = [
@@ -77,6 +80,10 @@ enum Catalogue {
         "released", "idle", "expired", "orphan", "fenced", "warm_expired", "unhealthy", "shutdown",
     ]
     private static let loops = ["reaper", "outbox", "reconciler", "pool_filler", "extender"]
+    private static let redisCommands = ["get", "set", "evalsha", "ping", "other"]
+    private static let redisResults = [
+        "ok", "nil", "timed_out", "refused", "reset", "auth", "loading", "readonly", "protocol", "other",
+    ]
     private static let faults = ["user-lock-leak", "provider-create-hang", "health-check-hang", "reaper-failure"]
 
     /// Metrics with a child for every combination of their label values.
@@ -127,6 +134,10 @@ enum Catalogue {
             .counter("creates_ambiguous_total", ("resolution", ["adopted", "killed", "absent"])),
             .counter("ownership_mismatches_total"),
             .gauge("store_mode", ("mode", ["memory", "redis", "degraded"])),
+            .counter("redis_commands_total", ("command", redisCommands), ("result", redisResults)),
+            .histogram("redis_command_duration_seconds", redis, ("command", redisCommands)),
+            .gauge("redis_connections", ("state", ["connected", "connecting"])),
+            .counter("redis_reconnects_total", ("result", ["ok", "failed"])),
             .counter("cache_lookups_total", ("result", ["hit", "miss", "error"])),
             .counter("loop_runs_total", ("loop", loops), ("result", ["ok", "failed", "partial"])),
             .gauge("loop_last_success_timestamp_seconds", ("loop", loops)),

@@ -1,6 +1,7 @@
 import ManagerMetrics
 import PrometheusClient
 import SandboxCore
+import Synchronization
 import TestSupport
 import Testing
 
@@ -201,6 +202,82 @@ import Testing
         #expect(try page().value(of: "sandbox_manager_operations_in_flight", labels) == 1)
         metrics.outlivingOperationEnded(.acquire)
         #expect(try page().value(of: "sandbox_manager_operations_in_flight", labels) == 0)
+    }
+
+    @Test(arguments: RedisCommandLabel.allCases)
+    func `a Redis command is counted once, whatever it ends with, and its time observed`(
+        command: RedisCommandLabel
+    ) throws {
+        for result in RedisResultLabel.allCases {
+            metrics.redisCommandEnded(command, result, took: .microseconds(300))
+        }
+        let page = try page()
+        let labels = ["command": command.rawValue]
+        for result in RedisResultLabel.allCases {
+            let child = labels.merging(["result": result.rawValue]) { $1 }
+            #expect(page.value(of: "sandbox_manager_redis_commands_total", child) == 1)
+        }
+        let duration = "sandbox_manager_redis_command_duration_seconds"
+        #expect(page.value(of: "\(duration)_count", labels) == page.sum(of: "sandbox_manager_redis_commands_total"))
+        #expect(page.value(of: "\(duration)_bucket", labels.merging(["le": "0.00025"]) { $1 }) == 0)
+        #expect(page.value(of: "\(duration)_bucket", labels.merging(["le": "0.0005"]) { $1 }) == 10)
+        #expect(metrics.registry.rejectedUpdates == 0)
+    }
+
+    @Test func `connections to Redis are counted in the state they are in, and not at all when closed`() throws {
+        func connections() throws -> [Double?] {
+            let page = try page()
+            return ["connected", "connecting"].map {
+                page.value(of: "sandbox_manager_redis_connections", ["state": $0])
+            }
+        }
+        metrics.redisConnectionChanged(from: nil, to: .connecting)
+        metrics.redisConnectionChanged(from: nil, to: .connecting)
+        #expect(try connections() == [0, 2])
+        metrics.redisConnectionChanged(from: .connecting, to: .connected)
+        #expect(try connections() == [1, 1])
+        metrics.redisConnectionChanged(from: .connected, to: .connecting)
+        metrics.redisConnectionChanged(from: .connecting, to: .connected)
+        #expect(try connections() == [1, 1])
+        metrics.redisConnectionChanged(from: .connected, to: nil)
+        metrics.redisConnectionChanged(from: .connecting, to: nil)
+        #expect(try connections() == [0, 0])
+    }
+
+    @Test func `attempts to connect to Redis and retries of the store are counted`() throws {
+        metrics.redisReconnected(succeeded: false)
+        metrics.redisReconnected(succeeded: false)
+        metrics.redisReconnected(succeeded: true)
+        for reason in [RetryReason.timedOut, .refused, .reset, .loading] { metrics.retried(.store, because: reason) }
+        metrics.retriesExhausted(.store)
+        let page = try page()
+        let reconnects = "sandbox_manager_redis_reconnects_total"
+        #expect(page.value(of: reconnects, ["result": "failed"]) == 2)
+        #expect(page.value(of: reconnects, ["result": "ok"]) == 1)
+        for reason in ["timed_out", "refused", "reset", "loading"] {
+            let labels = ["operation": "store", "reason": reason]
+            #expect(page.value(of: "sandbox_manager_retries_total", labels) == 1)
+        }
+        #expect(page.sum(of: "sandbox_manager_retries_total") == 4)
+        #expect(page.value(of: "sandbox_manager_retries_exhausted_total", ["operation": "store"]) == 1)
+    }
+
+    @Test func `exactly one store mode is 1, whatever it was before`() throws {
+        let mode = Mutex(StoreMode.memory)
+        metrics.collect(
+            manager: {
+                ManagerGauges(limits: SlotLimits(perUser: 2, total: 100), storeMode: mode.withLock { $0 })
+            },
+            server: { ServerSample() },
+            process: { ProcessSample() },
+            activeFaults: []
+        )
+        for now in [StoreMode.redis, .degraded, .redis, .memory, .degraded] {
+            mode.withLock { $0 = now }
+            let page = try page()
+            #expect(page.value(of: "sandbox_manager_store_mode", ["mode": now.rawValue]) == 1)
+            #expect(page.sum(of: "sandbox_manager_store_mode") == 1)
+        }
     }
 
     @Test func `every request finds a child`() throws {

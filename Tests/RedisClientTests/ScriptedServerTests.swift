@@ -19,15 +19,22 @@ struct ScriptedServerTests {
         let pause = requests[0].arrivedAt.duration(to: requests[1].arrivedAt)
         #expect(pause >= .milliseconds(100) && pause < .seconds(5))
         #expect(observer.recorded.outcomes[.get] == [.reset, .reset])
+        #expect(observer.recorded.retries == [.reset])
+        #expect(observer.recorded.failedRetries == 1)
     }
 
     @Test func `T3 the retry succeeds where the second attempt does`() async throws {
         let server = try ScriptedRedis { $0.connection == 1 ? .close : .reply("$1\r\nv\r\n") }
         defer { server.stop() }
-        try await withClient(.port(server.port), { $0.commandTimeout = .seconds(20) }) { client async throws in
+        let observer = RecordingObserver()
+        try await withClient(.port(server.port), observer: observer, { $0.commandTimeout = .seconds(20) }) {
+            client async throws in
             #expect(try await client.send(.get("k")).text == "v")
         }
         #expect(server.requests.count == 2)
+        #expect(observer.recorded.outcomes[.get] == [.reset, .ok])
+        #expect(observer.recorded.retries == [.reset])
+        #expect(observer.recorded.failedRetries == 0)
     }
 
     @Test func `a command that is not idempotent is sent once, and a configuration without retries is obeyed`()
@@ -35,25 +42,32 @@ struct ScriptedServerTests {
     {
         let server = try ScriptedRedis { _ in .close }
         defer { server.stop() }
-        try await withClient(.port(server.port), { $0.commandTimeout = .seconds(20) }) { client async throws in
+        let observer = RecordingObserver()
+        try await withClient(.port(server.port), observer: observer, { $0.commandTimeout = .seconds(20) }) {
+            client async throws in
             #expect(await failure(client, RedisCommand("INCR", "n"))?.mayHaveReachedServer == true)
         }
         #expect(server.requests.count == 1)
-        try await withClient(.port(server.port), { $0.retryDelay = nil }) { client async throws in
+        try await withClient(.port(server.port), observer: observer, { $0.retryDelay = nil }) { client async throws in
             #expect(await failure(client, .get("k"))?.isReset == true)
         }
         #expect(server.requests.count == 2)
+        #expect(observer.recorded.retries.isEmpty)
+        #expect(observer.recorded.failedRetries == 0)
     }
 
     @Test func `LOADING is typed and tried once more, whatever the command`() async throws {
         let server = try ScriptedRedis { _ in .reply("-LOADING Redis is loading the dataset in memory\r\n") }
         defer { server.stop() }
-        try await withClient(.port(server.port)) { client async throws in
+        let observer = RecordingObserver()
+        try await withClient(.port(server.port), observer: observer) { client async throws in
             let error = await failure(client, RedisCommand("INCR", "n"))
             #expect(error == .loading)
             #expect(error?.mayHaveReachedServer == false)
         }
         #expect(server.requests.count == 2)
+        #expect(observer.recorded.retries == [.loading])
+        #expect(observer.recorded.failedRetries == 1)
     }
 
     @Test(arguments: ["HTTP/1.1 400 Bad Request\r\n\r\n", "*abc\r\n", "$x\r\n", "~1\r\n:1\r\n", "\0\0\0\0"])

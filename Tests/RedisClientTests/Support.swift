@@ -78,6 +78,8 @@ func openDescriptors() -> Set<Int32> {
 final class RecordingObserver: RedisObserver {
     struct Record: Sendable {
         var outcomes: [RedisCommandKind: [RedisOutcome]] = [:]
+        var retries: [RedisOutcome] = []
+        var failedRetries = 0
         var reconnects: [Bool] = []
         var changes: [String] = []
     }
@@ -88,6 +90,14 @@ final class RecordingObserver: RedisObserver {
 
     func commandEnded(_ kind: RedisCommandKind, outcome: RedisOutcome, after duration: Duration) {
         record.withLock { $0.outcomes[kind, default: []].append(outcome) }
+    }
+
+    func commandRetried(because outcome: RedisOutcome) {
+        record.withLock { $0.retries.append(outcome) }
+    }
+
+    func retryFailed() {
+        record.withLock { $0.failedRetries += 1 }
     }
 
     func reconnectEnded(succeeded: Bool) {
