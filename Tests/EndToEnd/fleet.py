@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from daemon import Daemon, sandbox_path
 from e2b_support import FakeE2B
@@ -363,7 +363,7 @@ class Load:
         self._failures: list[BaseException] = []
         self._threads = [threading.Thread(target=self._work, args=(number,), daemon=True) for number in range(clients)]
 
-    def __enter__(self) -> Load:
+    def __enter__(self) -> Self:
         for thread in self._threads:
             thread.start()
         return self

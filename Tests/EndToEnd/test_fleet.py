@@ -386,6 +386,15 @@ def test_a_sandbox_that_the_earlier_manager_left_is_taken_over(fleet: StartFleet
     assert two.living() == {} and redis.mentions(sandbox) == []
 
 
+def test_O4_what_the_earlier_manager_left_can_be_released_before_anybody_has_acquired_it(
+    fleet: StartFleet, redis: RedisServer
+) -> None:
+    two = fleet(2)
+    sandbox = python_managers_sandbox(two, redis, ("alice", "demo"))
+    assert two[1].release("alice", "demo").status == 204
+    assert_is_gone(two, redis, sandbox)
+
+
 def test_two_daemons_at_once_take_over_what_the_earlier_manager_left_once(
     fleet: StartFleet, redis: RedisServer
 ) -> None:
