@@ -14,6 +14,9 @@ sys.path.insert(0, str(ROOT / "scripts"))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from daemon import Daemon  # noqa: E402 (the paths come first)
+from e2b_support import FakeE2B  # noqa: E402
+from fleet import Fleet  # noqa: E402
+from redis_support import RedisServer  # noqa: E402
 
 StartDaemon = Callable[..., Daemon]
 
@@ -74,3 +77,38 @@ def start(launch: Callable[..., Daemon]) -> Iterator[StartDaemon]:
     yield begin
     for daemon in started:
         daemon.stop()
+
+
+@pytest.fixture
+def redis() -> Iterator[RedisServer]:
+    """A Redis of the test's own, empty."""
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture
+def cloud() -> Iterator[FakeE2B]:
+    """A fake cloud of the test's own, with room for every fleet."""
+    found = FakeE2B("--concurrency", "5000")
+    yield found
+    found.stop()
+
+
+@pytest.fixture
+def fleet(launch: Callable[..., Daemon], cloud: FakeE2B, redis: RedisServer) -> Iterator[Callable[..., Fleet]]:
+    """Starts fleets that end with the test: `fleet(2, LIMITS_TOTAL="10")`; `url` names another Redis."""
+    fleets: list[Fleet] = []
+
+    def begin(count: int = 2, url: str | None = None, **settings: str) -> Fleet:
+        found = Fleet(launch, cloud, url or redis.url, settings)
+        fleets.append(found)
+        for _ in range(count):
+            found.add()
+        return found
+
+    yield begin
+    if redis.process is not None:
+        # What a failed test left frozen would make the end slow.
+        redis.thaw()
+    for found in fleets:
+        found.stop()

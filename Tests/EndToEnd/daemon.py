@@ -23,7 +23,7 @@ from wire import Address, Reply, fetch
 
 PREFIX = "SANDBOX_MANAGER_"
 # Names that users know without the prefix.
-UNPREFIXED = {"PATH", "REDIS_URL", "E2B_API_KEY", "BUILD_REVISION"}
+UNPREFIXED = {"PATH", "REDIS_URL", "E2B_API_KEY", "E2B_API_URL", "E2B_SANDBOX_URL", "BUILD_REVISION"}
 DEFAULTS = {
     "API_LISTEN": "127.0.0.1:0",
     "METRICS_LISTEN": "127.0.0.1:0",
