@@ -9,7 +9,7 @@ extension SandboxManager {
     /// How much longer than a create an intent is kept before "not found" is believed.
     static let intentGrace: Duration = .seconds(30)
 
-    private struct Reservation {
+    struct Reservation {
         var token: CreationToken
         var epoch: Epoch
     }
@@ -90,12 +90,12 @@ extension SandboxManager {
 
     // MARK: Reserve
 
-    private enum Reserved {
+    enum Reserved {
         case ours(Reservation)
         case leased(LeaseRecord)
     }
 
-    private func reserve(_ key: LeaseKey, until deadline: MonotonicInstant) async throws(ManagerError) -> Reserved {
+    func reserve(_ key: LeaseKey, until deadline: MonotonicInstant) async throws(ManagerError) -> Reserved {
         try await phase(.reserve) { () async throws(ManagerError) in
             let token = CreationToken(from: runtime.random)
             let request = ReservationRequest(

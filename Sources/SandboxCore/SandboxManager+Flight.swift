@@ -145,7 +145,7 @@ extension SandboxManager {
         case .lease(let record):
             return try await reconnect(record, ticket, vouchedIn: round)
         case .unverified(let sandbox):
-            guard let record = try await adoptUnverified(sandbox, key) else { return nil }
+            guard let record = try await claimUnverified(sandbox, key) else { return nil }
             return try await reconnect(record, ticket, vouchedIn: round)
         case .reservation, nil:
             return nil

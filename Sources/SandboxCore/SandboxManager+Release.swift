@@ -63,7 +63,7 @@ extension SandboxManager {
             case .unverified(let sandbox) = try await asked({ () async throws(StoreError) in
                 try await store.lookup(key)
             }),
-            try await adoptUnverified(sandbox, key) != nil
+            try await bookUnverified(sandbox, key)
         else { return outcome }
         return try await release()
     }

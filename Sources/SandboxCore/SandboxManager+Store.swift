@@ -22,10 +22,43 @@ extension SandboxManager: LeaseStoreClient {
 
     // MARK: Ids of an earlier manager
 
-    /// Takes a sandbox over that an earlier manager noted for the key: only if its labels name the key, both parts (S2).
+    /// Takes a sandbox over that an earlier manager noted for the key, within the limits (L2).
     ///
-    /// - Returns: Its lease; `nil` if it is gone, or another's, or somebody else was faster.
-    func adoptUnverified(_ sandbox: SandboxID, _ key: LeaseKey) async throws(ManagerError) -> LeaseRecord? {
+    /// - Returns: Its lease, or whatever the key holds by now; `nil` if it is gone or another's.
+    func claimUnverified(_ sandbox: SandboxID, _ key: LeaseKey) async throws(ManagerError) -> LeaseRecord? {
+        guard let info = try await verified(sandbox, key) else { return nil }
+        let reservation: Reservation
+        switch try await reserve(key, until: runtime.time.now() + configuration.requestDeadline) {
+        case .leased(let record): return record
+        case .ours(let ours): reservation = ours
+        }
+        var claimed = record(of: info, labels(for: key, token: reservation.token, epoch: reservation.epoch))
+        let asked = claimed
+        let epoch = try await self.asked { () async throws(StoreError) in try await store.commit(asked) }
+        // A release came in between; the sandbox is dying.
+        guard let epoch else { throw .staleEpoch }
+        claimed.epoch = epoch
+        note(key, "taken over from an earlier manager: \(sandbox)")
+        return claimed
+    }
+
+    /// Books a sandbox that an earlier manager noted for the key, so that it can be released; the limits do not count.
+    ///
+    /// - Returns: Whether the key holds something now.
+    func bookUnverified(_ sandbox: SandboxID, _ key: LeaseKey) async throws(ManagerError) -> Bool {
+        guard let info = try await verified(sandbox, key) else { return false }
+        let labels = info.labels ?? labels(for: key, token: CreationToken(from: runtime.random), epoch: Epoch(0))
+        let booked = record(of: info, labels)
+        return try await asked { () async throws(StoreError) in try await store.adopt(booked) } != nil
+    }
+
+    private func labels(for key: LeaseKey, token: CreationToken, epoch: Epoch) -> SandboxLabels {
+        SandboxLabels(key: key, token: token, environment: configuration.environment, epoch: epoch)
+    }
+
+    /// What the provider says of a noted sandbox; `nil` if it is gone, or its labels do not name the key, both parts
+    /// of it (S2).
+    private func verified(_ sandbox: SandboxID, _ key: LeaseKey) async throws(ManagerError) -> SandboxInfo? {
         let found: SandboxInfo?
         do throws(ProviderError) {
             found = try await provider.info(sandbox)
@@ -33,31 +66,14 @@ extension SandboxManager: LeaseStoreClient {
             throw .provider(error)
         }
         guard let info = found else { return nil }
-        guard info.metadata["user_id"] == key.user, info.metadata["project_id"] == key.project,
-            info.labels.map({ $0.key == key && $0.environment == configuration.environment }) ?? true
-        else {
+        let isOurs = info.labels.map { $0.key == key && $0.environment == configuration.environment } ?? true
+        guard isOurs, info.metadata["user_id"] == key.user, info.metadata["project_id"] == key.project else {
             observer.ownershipMismatched()
             log.error("a noted sandbox carries another owner's labels", metadata: ["key": "\(key)"])
             note(key, "owner mismatch: the noted sandbox is not touched")
             return nil
         }
-        // One that another fleet's creation made has no token of ours.
-        let labels =
-            info.labels
-            ?? SandboxLabels(
-                key: key,
-                token: CreationToken(from: runtime.random),
-                environment: configuration.environment,
-                epoch: Epoch(0)
-            )
-        var adopted = record(of: info, labels)
-        let asked = adopted
-        guard
-            let epoch = try await self.asked({ () async throws(StoreError) in try await store.adopt(asked) })
-        else { return nil }
-        adopted.epoch = epoch
-        note(key, "taken over from an earlier manager: \(sandbox)")
-        return adopted
+        return info
     }
 
     // MARK: Uses
