@@ -2,8 +2,8 @@ internal import Synchronization
 
 /// The embedded default: the truth of one process, gone with it. Never waits and never fails.
 public final class MemoryLeaseStore: LeaseStore {
-    private let ledger = Mutex(StoreLedger())
-    private let time: any TimeSource
+    let ledger = Mutex(StoreLedger())
+    let time: any TimeSource
     /// How long whoever ends a lease has the kill to themselves before the outbox worker takes it.
     private let claim: Duration
 
