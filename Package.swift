@@ -80,6 +80,7 @@ let package = Package(
         .target(name: "LoopThread", swiftSettings: strict),
         .target(name: "CurlTransport", dependencies: ["CCurl", httpTypes, "LoopThread"], swiftSettings: strict),
         .target(name: "RedisClient", dependencies: ["CHiredis", "LoopThread"], swiftSettings: strict),
+        .target(name: "RedisLeaseStore", dependencies: ["RedisClient", "SandboxCore"], swiftSettings: strict),
         .target(name: "LocalProvider", dependencies: ["CLocalSandbox", "SandboxCore"], swiftSettings: strict),
         .target(
             name: "E2BProvider",
@@ -177,7 +178,12 @@ let package = Package(
         ),
         .testTarget(
             name: "RedisClientTests",
-            dependencies: ["LoopThread", "RedisClient"],
+            dependencies: ["LoopThread", "RedisClient", "TestSupport"],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "RedisLeaseStoreTests",
+            dependencies: ["RedisClient", "RedisLeaseStore", "SandboxCore", "TestSupport"],
             swiftSettings: strict
         ),
         .testTarget(

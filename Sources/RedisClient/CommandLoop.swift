@@ -141,7 +141,7 @@ extension CommandLoop {
         guard case .pausing(let until) = link, .now >= until else { return }
         link = .connecting
         attempts += 1
-        let connector = Connector(configuration)
+        let connector = Connector(configuration, greets: true)
         do {
             try SystemThread.start(name: "redis-connect") {
                 let result: Result<Connection, RedisError>

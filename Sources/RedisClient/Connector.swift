@@ -5,9 +5,13 @@ struct Connector: Sendable {
     let connectTimeout: Duration
     /// For each reply while logging in, so that a server that hangs does not use up the whole attempt.
     let replyTimeout: Duration
+    /// What is said first on a connection for commands.
+    let greeting: [RedisCommand]
 
-    init(_ configuration: RedisConfiguration) {
+    /// - Parameter greets: Whether the connections are for commands, and so begin with the greeting.
+    init(_ configuration: RedisConfiguration, greets: Bool = false) {
         endpoint = configuration.endpoint
+        greeting = greets ? configuration.greeting : []
         connectTimeout = configuration.connectTimeout
         replyTimeout = min(configuration.commandTimeout, configuration.connectTimeout)
     }
@@ -18,15 +22,21 @@ struct Connector: Sendable {
     func connect(interruption: Int32? = nil) throws(RedisError) -> Connection {
         let patience = Patience(end: .now + connectTimeout, interruption: interruption)
         do throws(RedisError) {
-            switch endpoint.target {
-            case .server(let address): return try loggedIn(try dial(address, patience), patience)
-            case .socket(let path):
-                let descriptor = try SocketDialer(patience: patience, limit: connectTimeout).connect(toSocket: path)
-                return try loggedIn(try Connection(descriptor: descriptor, address: path), patience)
-            case .sentinel(let nodes, let master): return try masterConnection(master, nodes, patience)
-            }
+            let connection = try connection(patience)
+            for command in greeting { try check(command, connection, patience) }
+            return connection
         } catch {
             throw error.beforeSending
+        }
+    }
+
+    private func connection(_ patience: Patience) throws(RedisError) -> Connection {
+        switch endpoint.target {
+        case .server(let address): return try loggedIn(try dial(address, patience), patience)
+        case .socket(let path):
+            let descriptor = try SocketDialer(patience: patience, limit: connectTimeout).connect(toSocket: path)
+            return try loggedIn(try Connection(descriptor: descriptor, address: path), patience)
+        case .sentinel(let nodes, let master): return try masterConnection(master, nodes, patience)
         }
     }
 

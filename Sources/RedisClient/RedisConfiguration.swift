@@ -24,6 +24,11 @@ public struct RedisConfiguration: Sendable {
     /// Messages kept for a slow reader of a subscription; more are dropped, which the reader is told as a loss.
     public var subscriptionBuffer: Int = 8192
 
+    /// What is said on every new connection for commands, after the login and before any command of a caller, so that
+    /// nothing that waited for a connection meets a server that was not greeted. An error as a reply fails the attempt
+    /// to connect, and another follows.
+    public var greeting: [RedisCommand] = []
+
     /// Defaults for an endpoint.
     public init(endpoint: RedisEndpoint) {
         self.endpoint = endpoint
@@ -44,6 +49,7 @@ public struct RedisConfiguration: Sendable {
             return "the pauses between attempts to connect must be positive and in order"
         }
         if maxPendingCommands < 1 || subscriptionBuffer < 1 { return "limits must be at least 1" }
+        if let fault = greeting.lazy.compactMap(\.fault).first { return "greeting: \(fault)" }
         if case .sentinel(let nodes, _) = endpoint.target, nodes.isEmpty { return "there is no sentinel" }
         return nil
     }

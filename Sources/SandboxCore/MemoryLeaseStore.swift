@@ -2,8 +2,8 @@ internal import Synchronization
 
 /// The embedded default: the truth of one process, gone with it. Never waits and never fails.
 public final class MemoryLeaseStore: LeaseStore {
-    private let ledger = Mutex(StoreLedger())
-    private let time: any TimeSource
+    let ledger = Mutex(StoreLedger())
+    let time: any TimeSource
     /// How long whoever ends a lease has the kill to themselves before the outbox worker takes it.
     private let claim: Duration
 
@@ -36,21 +36,6 @@ public final class MemoryLeaseStore: LeaseStore {
     /// See ``LeaseStore/adopt(_:)``.
     public func adopt(_ lease: LeaseRecord) -> Epoch? {
         ledger.withLock { $0.adopt(lease, now: time.now(), wallNow: time.wallNow()) }
-    }
-
-    /// See ``SharedLeaseStore/restore(_:)``.
-    public func restore(_ lease: LeaseRecord) -> RestoreOutcome {
-        ledger.withLock { $0.restore(lease, now: time.now()) }
-    }
-
-    /// See ``SharedLeaseStore/restore(_:)``.
-    public func restore(_ intent: RestoredIntent) {
-        ledger.withLock { $0.restore(intent, now: time.now()) }
-    }
-
-    /// See ``SharedLeaseStore/restore(_:isDead:)``.
-    public func restore(_ kill: KillTicket, isDead: Bool) {
-        ledger.withLock { $0.restore(kill, isDead: isDead, now: time.now()) }
     }
 
     /// See ``LeaseStore/abandon(_:token:)``.

@@ -1,4 +1,5 @@
 import RedisClient
+import TestSupport
 import Testing
 
 @Suite(.timeLimit(.minutes(1)), .enabled(if: RedisProcess.isInstalled))

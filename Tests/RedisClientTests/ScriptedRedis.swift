@@ -1,6 +1,7 @@
 import Glibc
 import LoopThread
 import Synchronization
+import TestSupport
 
 /// A peer that answers commands as a test says, on a loopback port.
 final class ScriptedRedis: Sendable {

@@ -1,5 +1,6 @@
 import RedisClient
 import Synchronization
+import TestSupport
 import Testing
 
 @Suite(.timeLimit(.minutes(1)))

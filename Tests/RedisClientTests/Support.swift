@@ -1,17 +1,8 @@
 import Glibc
 import RedisClient
 import Synchronization
+import TestSupport
 import Testing
-
-/// Polls a condition until it holds, for at most `limit`; the last answer otherwise.
-func eventually(within limit: Duration = .seconds(20), _ condition: () async -> Bool) async -> Bool {
-    let end = ContinuousClock.now + limit
-    while ContinuousClock.now < end {
-        if await condition() { return true }
-        try? await Task.sleep(for: .milliseconds(5))
-    }
-    return await condition()
-}
 
 extension RedisConfiguration {
     static func socket(_ server: RedisProcess, user: String? = nil, password: String? = nil) -> RedisConfiguration {

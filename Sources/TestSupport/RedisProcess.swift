@@ -1,25 +1,28 @@
-import Glibc
-import RedisClient
+internal import Glibc
 
 /// A redis-server, or sentinel, that a test starts and ends, in a directory of its own.
-final class RedisProcess {
-    struct StartError: Error {
-        let reason: String
+public final class RedisProcess {
+    /// Why it did not start.
+    public struct StartError: Error {
+        /// In words.
+        public let reason: String
     }
 
-    static let isInstalled: Bool = {
+    /// Whether there is a redis-server on the path; suites that need one are skipped visibly without.
+    public static let isInstalled: Bool = {
         let path = getenv("PATH").map { String(cString: $0) } ?? ""
         return path.split(separator: ":").contains { access("\($0)/redis-server", X_OK) == 0 }
     }()
 
-    let directory: String
+    /// Where its socket, log and data are; removed at the end.
+    public let directory: String
     /// Zero if it only has a socket.
-    let port: UInt16
+    public let port: UInt16
     private let arguments: [String]
     private var pid: pid_t = 0
 
     /// Starts a server and waits until it takes connections, on its socket and, if asked, a TCP port.
-    init(_ extra: [String] = [], hasPort: Bool = false) async throws {
+    public init(_ extra: [String] = [], hasPort: Bool = false) async throws {
         directory = try Self.makeDirectory()
         port = hasPort ? try Self.freePort() : 0
         arguments =
@@ -33,7 +36,7 @@ final class RedisProcess {
     }
 
     /// Starts a sentinel, which always has a port.
-    init(sentinelFor master: RedisProcess, named name: String, password: String, quorum: Int) async throws {
+    public init(sentinelFor master: RedisProcess, named name: String, password: String, quorum: Int) async throws {
         directory = try Self.makeDirectory()
         port = try Self.freePort()
         let text = """
@@ -61,9 +64,11 @@ final class RedisProcess {
         rmdir(directory)
     }
 
-    var socket: String { "\(directory)/redis.sock" }
+    /// The path of its socket.
+    public var socket: String { "\(directory)/redis.sock" }
 
-    func start() async throws {
+    /// Starts it again after ``kill()``, on the same data.
+    public func start() async throws {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
@@ -81,7 +86,7 @@ final class RedisProcess {
     }
 
     /// Ends it as a crash would; a server that is stopped too.
-    func kill() {
+    public func kill() {
         guard pid > 0 else { return }
         Glibc.kill(pid, SIGKILL)
         var status: Int32 = 0
@@ -91,10 +96,10 @@ final class RedisProcess {
     }
 
     /// Makes it hang.
-    func stop() { Glibc.kill(pid, SIGSTOP) }
+    public func stop() { Glibc.kill(pid, SIGSTOP) }
 
     /// Ends the hang.
-    func resume() { Glibc.kill(pid, SIGCONT) }
+    public func resume() { Glibc.kill(pid, SIGCONT) }
 
     private static func names(in directory: String) -> [String] {
         guard let stream = opendir(directory) else { return [] }
@@ -109,7 +114,7 @@ final class RedisProcess {
     }
 
     private static func makeDirectory() throws -> String {
-        var template = Array("/tmp/redis-client-XXXXXX".utf8CString)
+        var template = Array("/tmp/redis-tests-XXXXXX".utf8CString)
         guard let name = mkdtemp(&template) else { throw StartError(reason: "no directory") }
         return String(cString: name)
     }
@@ -122,11 +127,14 @@ final class RedisProcess {
 }
 
 /// A TCP socket that listens on a free loopback port.
-struct LoopbackListener {
-    let descriptor: Int32
-    let port: UInt16
+public struct LoopbackListener {
+    /// The socket's descriptor; the caller's to close.
+    public let descriptor: Int32
+    /// Where it listens.
+    public let port: UInt16
 
-    init() throws {
+    /// Listens on a free port of the loopback interface.
+    public init() throws {
         descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
@@ -158,5 +166,5 @@ private func canConnect(toSocket path: String) -> Bool {
 }
 
 extension LoopbackListener {
-    func stop() { close(descriptor) }
+    public func stop() { close(descriptor) }
 }

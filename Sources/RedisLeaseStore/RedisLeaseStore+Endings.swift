@@ -1,0 +1,96 @@
+internal import RedisClient
+public import SandboxCore
+internal import Synchronization
+
+extension RedisLeaseStore {
+    /// See ``SharedLeaseStore/observe(_:)``.
+    public func observe(_ hear: @escaping @Sendable (StoreNotice) -> Void) {
+        knowledge.withLock { $0.hear = hear }
+    }
+
+    /// See ``SharedLeaseStore/listen()``. Ends also when the store is closed.
+    public func listen() async {
+        let channels = [names.endings, names.acknowledgements].map { Array($0.utf8) }
+        let messages: AsyncStream<RedisMessage>
+        do throws(RedisError) {
+            messages = try client.subscribe(to: channels)
+        } catch {
+            // Closed, or without threads: nothing is heard, and whoever asks is told so by every other call too.
+            return hear(.deaf)
+        }
+        await withDiscardingTaskGroup { group in
+            for await message in messages {
+                switch message {
+                case .subscribed: hear(.listening)
+                case .lost: hear(.deaf)
+                case .received(let channel, let payload):
+                    if channel == channels[1] {
+                        acknowledgements.arrived(String(decoding: payload, as: UTF8.self))
+                    } else if let ending = Ending(payload), let answer = heard(ending) {
+                        // Beside the listening: an answer that waits for Redis must not hold up the next ending.
+                        group.addTask { _ = await self.client.send([answer]) }
+                    }
+                }
+            }
+        }
+        hear(.deaf)
+    }
+
+    private func hear(_ notice: StoreNotice) { knowledge.withLock { $0.hear }(notice) }
+
+    /// - Returns: How to tell the sender that the copy is gone, if they wait for that.
+    private func heard(_ ending: Ending) -> RedisCommand? {
+        guard ending.owner != owner else {
+            // Our own copy was ours to drop.
+            if let name = ending.acknowledgement { acknowledgements.arrived(name) }
+            return nil
+        }
+        hear(.ended(ending.key, ending.epoch))
+        return ending.acknowledgement.map { name in
+            .publish(Array(name.utf8), to: names.acknowledgements(of: ending.owner))
+        }
+    }
+
+    /// See ``LeaseStore/release(_:reason:)``. Returns when every other replica that listens has dropped its copy, or a
+    /// second later.
+    public func release(_ key: LeaseKey, reason: KillReason) async throws(StoreError) -> ReleaseOutcome {
+        let name = operations.next()
+        acknowledgements.expect(name)
+        defer { acknowledgements.forget(name) }
+        let answer = try await run(Scripts.release, [key.canonical, reason.rawValue, claim.text, name])
+        switch answer.first {
+        case "ended":
+            let ticket = KillTicket(
+                sandbox: try answer.sandbox(1),
+                token: try answer.token(2),
+                key: key,
+                reason: reason
+            )
+            let hearers = try answer.count(3)
+            await acknowledgements.wait(for: hearers, name, atMost: tuning.acknowledgementLimit)
+            return .ended(ticket)
+        case "fenced": return .fenced(try answer.token(1))
+        case "dying": return .dying(try answer.token(1))
+        default: return .nothing
+        }
+    }
+}
+
+/// What replicas tell each other: leases of a key up to an epoch are over, or changed.
+struct Ending {
+    var owner: String
+    /// What the sender wants to hear when the copy is gone.
+    var acknowledgement: String?
+    var epoch: Epoch
+    var key: LeaseKey
+
+    /// Reads what the scripts' `tell` wrote; `nil` for anything else.
+    init?(_ payload: [UInt8]) {
+        let lines = String(decoding: payload, as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false)
+        guard lines.count == 4, let epoch = Int64(lines[2]), let key = LeaseKey(canonical: lines[3]) else { return nil }
+        owner = String(lines[0])
+        acknowledgement = lines[1] == "-" ? nil : String(lines[1])
+        self.epoch = Epoch(epoch)
+        self.key = key
+    }
+}

@@ -1,0 +1,131 @@
+internal import HeapModule
+
+// How leases change, fall due and end.
+extension StoreLedger {
+    mutating func release(_ key: LeaseKey, reason: KillReason, now: MonotonicInstant, claim: Duration) -> ReleaseOutcome
+    {
+        switch holdings[key] {
+        case .lease(let kept):
+            return .ended(end(kept, reason: reason, now: now, claim: claim))
+        case .reservation(let token):
+            holdings[key] = nil
+            markReleasing(token)
+            return .fenced(token)
+        case nil:
+            // A repetition: the sandbox may still be dying, or be made only to die.
+            let condemned = outbox.values.first { $0.ticket.key == key && $0.ticket.token != nil }?.ticket.token
+            let dying = condemned ?? intents.first { $0.value.key == key }?.key
+            return dying.map { .dying($0) } ?? .nothing
+        }
+    }
+
+    mutating func end(
+        _ key: LeaseKey,
+        epoch: Epoch,
+        idleFor: Duration?,
+        reason: KillReason,
+        now: MonotonicInstant,
+        claim: Duration
+    ) -> KillTicket? {
+        guard case .lease(let kept) = holdings[key], kept.record.epoch == epoch else { return nil }
+        if let idleFor, now - kept.lastUsed < idleFor { return nil }
+        return end(kept, reason: reason, now: now, claim: claim)
+    }
+
+    mutating func end(_ kept: Kept, reason: KillReason, now: MonotonicInstant, claim: Duration) -> KillTicket {
+        drop(kept)
+        let ticket = KillTicket(
+            sandbox: kept.record.sandbox.id,
+            token: kept.record.token,
+            key: kept.record.key,
+            reason: reason
+        )
+        condemn(ticket, now: now, claim: claim)
+        return ticket
+    }
+
+    mutating func forget(_ key: LeaseKey, epoch: Epoch) -> Bool {
+        guard case .lease(let kept) = holdings[key], kept.record.epoch == epoch else { return false }
+        drop(kept)
+        free(kept.record.token)
+        return true
+    }
+
+    mutating func drop(_ kept: Kept) {
+        holdings[kept.record.key] = nil
+        if kept.record.isPaused { pausedCount -= 1 } else { activeCount -= 1 }
+    }
+
+    mutating func free(_ token: CreationToken) {
+        guard let key = slots.removeValue(forKey: token), var user = users[key.user] else { return }
+        user.taken -= 1
+        user.releasing.remove(token)
+        users[key.user] = user.taken == 0 ? nil : user
+    }
+
+    mutating func extend(_ key: LeaseKey, epoch: Epoch, remaining: Duration, now: MonotonicInstant) -> Bool {
+        change(key, epoch) { $0.remoteExpiry = max($0.remoteExpiry, now + remaining) }
+    }
+
+    mutating func setPaused(
+        _ key: LeaseKey,
+        epoch: Epoch,
+        paused: Bool,
+        remaining: Duration,
+        now: MonotonicInstant
+    ) -> Bool {
+        guard case .lease(let kept) = holdings[key], kept.record.epoch == epoch else { return false }
+        if kept.record.isPaused != paused {
+            activeCount += paused ? -1 : 1
+            pausedCount += paused ? 1 : -1
+        }
+        _ = change(key, epoch) {
+            $0.record.isPaused = paused
+            $0.remoteExpiry = now + remaining
+        }
+        // The alarm may have moved forward; the old one finds nothing due and rearms itself.
+        if case .lease(let changed) = holdings[key] { arm(changed) }
+        return true
+    }
+
+    mutating func touch(_ uses: [LeaseUse], now: MonotonicInstant) {
+        for use in uses {
+            _ = change(use.key, use.epoch) { $0.lastUsed = max($0.lastUsed, now - use.age) }
+        }
+    }
+
+    mutating func change(_ key: LeaseKey, _ epoch: Epoch, _ change: (inout Kept) -> Void) -> Bool {
+        guard case .lease(var kept) = holdings[key], kept.record.epoch == epoch else { return false }
+        change(&kept)
+        holdings[key] = .lease(kept)
+        return true
+    }
+
+    /// Leases that are due; the cost grows with these, not with all. Each is offered again a while later.
+    mutating func dueLeases(limit: Int, again: Duration, now: MonotonicInstant) -> [DueLease] {
+        var due: [DueLease] = []
+        var offered: Set<LeaseKey> = []
+        while due.count < limit, let alarm = alarms.min, alarm.at <= now {
+            alarms.removeMin()
+            guard case .lease(let kept) = holdings[alarm.key], kept.record.epoch == alarm.epoch else { continue }
+            let isDue = kept.due.at <= now
+            // A lease that was paused and resumed has more than one alarm; the first will do.
+            guard !isDue || offered.insert(alarm.key).inserted else { continue }
+            if isDue { due.append(DueLease(record: kept.current(now: now), reason: kept.due.reason)) }
+            alarms.insert(Alarm(at: isDue ? now + again : kept.due.at, key: alarm.key, epoch: alarm.epoch))
+        }
+        return due
+    }
+
+    mutating func arm(_ kept: Kept) {
+        alarms.insert(Alarm(at: kept.due.at, key: kept.record.key, epoch: kept.record.epoch))
+        // Alarms of ended leases stay until they ring; when they outnumber the living, all are made anew (I6).
+        guard alarms.count > 2 * (activeCount + pausedCount) + 64 else { return }
+        alarms = Heap(
+            holdings.values.compactMap { holding in
+                guard case .lease(let kept) = holding else { return nil }
+                return Alarm(at: kept.due.at, key: kept.record.key, epoch: kept.record.epoch)
+            }
+        )
+    }
+}
