@@ -102,30 +102,39 @@ extension FailoverLeaseStore {
     ///
     /// - Parameter afterLoss: Whether it answered, but as another one.
     func rejoin(afterLoss: Bool) async {
-        let isMine = state.withLock { state in
+        let before = state.withLock { state -> Standing? in
             // Once is enough, whoever noticed; and a loss is made good by whoever was first.
-            guard !state.isMerging else { return false }
-            switch state.standing {
-            case .attached: guard afterLoss else { return false }
-            case .starting, .away: guard !afterLoss else { return false }
-            case .merging: return false
+            guard !state.isMerging else { return nil }
+            let before = state.standing
+            switch before {
+            case .attached:
+                guard afterLoss else { return nil }
+                // It would say the same to everybody.
+                state.standing = .merging
+            case .starting, .away: guard !afterLoss else { return nil }
+            case .merging: return nil
             }
             state.isMerging = true
-            return true
+            return before
         }
-        guard isMine else { return }
+        guard let before else { return }
         do throws(StoreError) {
             // First whether it is there at all: nobody needs to wait for a store that does not answer.
             let attachment = try await shared.attach()
             try await merge(attachment)
         } catch {
-            state.withLock { $0.isMerging = false }
+            state.withLock { state in
+                state.isMerging = false
+                // The books are as they were: what the store hears of twice does no harm.
+                if case .merging = state.standing { state.standing = before }
+            }
             detach(because: error)
         }
         resumeWaiting()
     }
 
     private func merge(_ attachment: StoreAttachment) async throws(StoreError) {
+        // Somebody who waited too long may have opened books since.
         let (before, journal, isNew) = state.withLock { state -> (Standing, StoreJournal, Bool) in
             defer { state.standing = .merging }
             return (state.standing, state.journal, state.incarnation != attachment.incarnation)
@@ -136,8 +145,7 @@ extension FailoverLeaseStore {
             try await restore(leases)
             finishMerge(attachment, isNew: isNew, told: told, leases: leases.count)
         } catch {
-            // The books are as they were: what the store hears of twice does no harm.
-            state.withLock { $0.standing = before }
+            if case .away = before { state.withLock { $0.standing = before } }
             throw error
         }
     }

@@ -129,8 +129,8 @@ public final class FailoverLeaseStore: LeaseStore {
     ) async throws(StoreError) -> Value {
         let deadline = runtime.time.now() + Self.patience
         var failure = StoreError("the store is away")
-        // Once more after a loss was made good, or in the books of this process.
-        for _ in 0..<3 {
+        // Again after a loss was made good, or in the books of this process. A store may be lost more than once.
+        for _ in 0..<8 {
             switch await settledStanding(until: deadline) {
             case .attached:
                 do throws(StoreError) {

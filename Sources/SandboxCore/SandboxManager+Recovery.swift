@@ -31,18 +31,54 @@ extension SandboxManager {
         }
     }
 
-    /// - Returns: Whether a listing succeeded and everything of it is in the books.
+    /// - Returns: Whether a listing succeeded and the books agree with it.
     func takeOverEverything() async -> Bool {
+        let began = runtime.time.now()
         let filter = SandboxFilter.environment(configuration.environment)
         let listed = await Result.catching { () async throws(ProviderError) in try await provider.list(filter) }
         guard case .success(let found) = listed else { return false }
         let byKey = Dictionary(grouping: found.filter { $0.labels != nil }, by: \.labels?.key)
         for (key, sandboxes) in byKey {
+            // Books of this process alone would count the sandboxes of all replicas.
+            guard store.mode != .degraded else { return false }
             if let key { await takeOver(sandboxes, key) }
         }
+        guard await forgetAbsent(Set(found.map(\.sandbox.id)), listedAt: began) else { return false }
         guard (try? await store.markComplete()) != nil else { return false }
         hasRecovered.store(true, ordering: .releasing)
         log.notice("took over what was running", metadata: ["sandboxes": "\(found.count)"])
+        return true
+    }
+
+    /// An older state of a store calls leased what has died since: such leases are ended on the provider's word (I4).
+    ///
+    /// - Returns: Whether all leases could be looked at.
+    private func forgetAbsent(_ listed: Set<SandboxID>, listedAt: MonotonicInstant) async -> Bool {
+        var cursor: String?
+        repeat {
+            let after = cursor
+            guard let page = try? await store.list(user: nil, limit: 256, after: after) else { return false }
+            cursor = page.cursor
+            let now = runtime.time.now()
+            // One that was made since cannot be in the listing.
+            let missing = page.leases.filter { !listed.contains($0.sandbox.id) && $0.age > now - listedAt }
+            let settled = await inParallel(missing) { record in
+                let found = await Result.catching { () async throws(ProviderError) in
+                    try await self.provider.info(record.sandbox.id)
+                }
+                guard case .success(let info) = found else { return false }
+                guard info == nil else { return true }
+                let lease = Lease(record, now: self.runtime.time.now())
+                let ended = await Result.catching { () async throws(ManagerError) in
+                    try await self.measured(.reconcile) { () async throws(ManagerError) in
+                        try await self.forget(lease)
+                    }
+                }
+                if case .failure = ended { return false }
+                return true
+            }
+            guard settled.allSatisfy({ $0 }) else { return false }
+        } while cursor != nil
         return true
     }
 
