@@ -166,8 +166,8 @@ let package = Package(
         .testTarget(
             name: "ManagerMetricsTests",
             dependencies: [
-                "ManagerMetrics", "PrometheusClient", "SandboxCore", "SimulatedProvider", "SystemRuntime",
-                "TestSupport",
+                "ManagerMetrics", "PrometheusClient", "RedisClient", "SandboxCore", "SimulatedProvider",
+                "SystemRuntime", "TestSupport",
             ],
             swiftSettings: strict
         ),

@@ -35,6 +35,10 @@ final class CommandLoop {
     private var nextMasterCheck: ContinuousClock.Instant?
     /// What the last wait found.
     private var isReadable = false
+    /// Whether a call came or a reply, so that the next step of the same caller may be near.
+    private var wasActive = false
+    private var replyAnticipation = Anticipation()
+    private var callAnticipation = Anticipation()
 
     init(
         configuration: RedisConfiguration,
@@ -68,6 +72,7 @@ final class CommandLoop {
     private func handle(_ message: LoopMessage) {
         switch message {
         case .call(let call):
+            wasActive = true
             call.isReceived = true
             if call.isCancelled { return answer(call, .cancelled(wasSent: false)) }
             accept(call)
@@ -250,15 +255,37 @@ extension CommandLoop {
         }
         let limit = end.map(milliseconds(until:)) ?? -1
         withUnsafeMutableBytes(of: &entries) { buffer in
+            let descriptors = buffer.bindMemory(to: pollfd.self).baseAddress
+            if limit != 0, anticipates({ poll(descriptors, 2, 0) != 0 }) { return }
             // An interrupted or failed wait is as good as one that ended: everything is looked at anyway.
-            _ = poll(buffer.bindMemory(to: pollfd.self).baseAddress, 2, limit)
+            _ = poll(descriptors, 2, limit)
         }
         if entries.0.revents != 0 { wakeUp.clear() }
         isReadable = entries.1.revents != 0
     }
 
+    /// Looks for the next event of a lone caller without sleeping; false if that is not worthwhile or found nothing.
+    ///
+    /// Several callers gain more from commands that travel together, which collect while this thread sleeps.
+    private func anticipates(_ hasEvent: () -> Bool) -> Bool {
+        guard wasActive, case .connected = link, status.pendingCommands <= 1 else { return false }
+        wasActive = false
+        let isOwed = !sent.isEmpty
+        guard isOwed ? replyAnticipation.isWorthwhile() : callAnticipation.isWorthwhile() else { return false }
+        let end = ContinuousClock.now + Anticipation.limit
+        var isFound = hasEvent()
+        while !isFound, .now < end {
+            // Whoever shares the processor comes first; it may well be the server or the caller.
+            sched_yield()
+            isFound = hasEvent()
+        }
+        if isOwed { replyAnticipation.ended(found: isFound) } else { callAnticipation.ended(found: isFound) }
+        return isFound
+    }
+
     private func receive() {
         guard isReadable, case .connected(let connection, _) = link else { return }
+        wasActive = true
         do throws(RedisError) {
             try connection.read()
             while let reply = try connection.nextReply() {
