@@ -37,6 +37,8 @@ final class CommandLoop {
     private var isReadable = false
     /// Whether a call came or a reply, so that the next step of the same caller may be near.
     private var wasActive = false
+    /// Calls in a row that came while no other was under way.
+    private var loneCalls = 0
     private var replyAnticipation = Anticipation()
     private var callAnticipation = Anticipation()
 
@@ -73,6 +75,7 @@ final class CommandLoop {
         switch message {
         case .call(let call):
             wasActive = true
+            loneCalls = status.pendingCommands <= call.count ? loneCalls + 1 : 0
             call.isReceived = true
             if call.isCancelled { return answer(call, .cancelled(wasSent: false)) }
             accept(call)
@@ -266,9 +269,10 @@ extension CommandLoop {
 
     /// Looks for the next event of a lone caller without sleeping; false if that is not worthwhile or found nothing.
     ///
-    /// Several callers gain more from commands that travel together, which collect while this thread sleeps.
+    /// Several callers gain more from commands that travel together, which collect while this thread sleeps. That they
+    /// have all been answered this moment does not make the first of them to come back a lone one.
     private func anticipates(_ hasEvent: () -> Bool) -> Bool {
-        guard wasActive, case .connected = link, status.pendingCommands <= 1 else { return false }
+        guard wasActive, loneCalls >= 4, case .connected = link else { return false }
         wasActive = false
         let isOwed = !sent.isEmpty
         guard isOwed ? replyAnticipation.isWorthwhile() : callAnticipation.isWorthwhile() else { return false }
