@@ -425,7 +425,7 @@ def test_I10_a_redis_that_is_emptied_again_and_again_costs_no_lease(fleet: Start
         pytest.param(
             False,
             marks=pytest.mark.xfail(
-                strict=True, reason="a lease of a dead sandbox that nobody asks for stays until it is idle: no reconciler"
+                strict=True, reason="there is no reconciler: a dead lease nobody asks for stays until it is idle"
             ),
         ),
     ],
