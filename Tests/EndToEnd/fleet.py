@@ -418,8 +418,9 @@ class Growth(Load):
         self.answers.append(client.ask("PUT", (f"{self._name}-{number}-{turn}", "demo"), daemon))
 
     def granted(self) -> dict[Key, str]:
-        """What was leased."""
-        return {one.key: one.sandbox for one in list(self.answers) if one.sandbox is not None}
+        """What was leased; of several leases of a key the one with the highest epoch."""
+        granted = [one for one in list(self.answers) if one.is_granted]
+        return {one.key: str(one.sandbox) for one in sorted(granted, key=lambda one: one.reply.json["epoch"])}
 
 
 class Churn(Growth):
