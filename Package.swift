@@ -109,7 +109,8 @@ let package = Package(
             name: "sandbox-manager",
             dependencies: [
                 arguments, "ControlAPI", "CurlTransport", "DaemonConfiguration", "E2BProvider", "HTTPServer",
-                "LocalProvider", logging, "ManagerMetrics", "RedisClient", "RedisLeaseStore", "sandbox-init", "SandboxCore",
+                "LocalProvider", logging, "ManagerMetrics", "RedisClient", "RedisLeaseStore", "sandbox-init",
+                "SandboxCore",
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 "SimulatedProvider", "SystemRuntime",

@@ -3,7 +3,7 @@ struct Backoff {
     let initial: Duration
     let maximum: Duration
     /// A connection that ends sooner counts as a failed attempt, so that a server that drops everybody is not hammered.
-    static let shortLife = Duration.seconds(1)
+    static let shortLife = Duration.milliseconds(200)
     private(set) var failures = 0
 
     init(_ configuration: RedisConfiguration) {

@@ -6,15 +6,22 @@ internal import Synchronization
 extension FailoverLeaseStore {
     /// See ``LeaseStore/lookup(_:)``.
     public func lookup(_ key: LeaseKey) async throws(StoreError) -> StoreEntry? {
-        try await ask { store throws(StoreError) in try await store.lookup(key) } alone: { $0.lookup(key) }
+        try await ask { store throws(StoreError) in
+            try await store.lookup(key)
+        } alone: {
+            $0.lookup(key)
+        }
     }
 
     /// See ``LeaseStore/reserve(_:)``.
     public func reserve(_ request: ReservationRequest) async throws(StoreError) -> ReserveOutcome {
         var share = request
         if case .degrade(let replicas) = policy { share.limits = request.limits.share(of: replicas) }
-        let outcome = try await ask { store throws(StoreError) in try await store.reserve(request) } alone: {
-            [share] in $0.reserve(share)
+        let outcome = try await ask { store throws(StoreError) in
+            try await store.reserve(request)
+        } alone: {
+            [share] in
+            $0.reserve(share)
         }
         if case .reserved(let epoch) = outcome { write { $0.reserved(request, epoch, now: $1) } }
         return outcome
@@ -23,7 +30,9 @@ extension FailoverLeaseStore {
     /// See ``LeaseStore/commit(_:)``.
     public func commit(_ lease: LeaseRecord) async throws(StoreError) -> Epoch? {
         do throws(StoreError) {
-            let epoch = try await ask { store throws(StoreError) in try await store.commit(lease) } alone: {
+            let epoch = try await ask { store throws(StoreError) in
+                try await store.commit(lease)
+            } alone: {
                 $0.commit(lease)
             }
             write { journal, now in
@@ -44,7 +53,11 @@ extension FailoverLeaseStore {
 
     /// See ``LeaseStore/adopt(_:)``.
     public func adopt(_ lease: LeaseRecord) async throws(StoreError) -> Epoch? {
-        try await ask { store throws(StoreError) in try await store.adopt(lease) } alone: { $0.adopt(lease) }
+        try await ask { store throws(StoreError) in
+            try await store.adopt(lease)
+        } alone: {
+            $0.adopt(lease)
+        }
     }
 
     /// See ``LeaseStore/abandon(_:token:)``.
@@ -64,7 +77,9 @@ extension FailoverLeaseStore {
     /// See ``LeaseStore/detachIntent(_:token:)``.
     public func detachIntent(_ key: LeaseKey, token: CreationToken) async throws(StoreError) {
         write { journal, _ in journal.changed(token, to: .detached) }
-        try await ask { store throws(StoreError) in try await store.detachIntent(key, token: token) } alone: {
+        try await ask { store throws(StoreError) in
+            try await store.detachIntent(key, token: token)
+        } alone: {
             $0.detachIntent(key, token: token)
         }
     }
@@ -136,21 +151,29 @@ extension FailoverLeaseStore {
     /// See ``LeaseStore/touch(_:)``.
     public func touch(_ uses: [LeaseUse]) async throws(StoreError) {
         guard !uses.isEmpty else { return }
-        try await ask { store throws(StoreError) in try await store.touch(uses) } alone: { $0.touch(uses) }
+        try await ask { store throws(StoreError) in
+            try await store.touch(uses)
+        } alone: {
+            $0.touch(uses)
+        }
     }
 
     /// See ``LeaseStore/dueLeases(limit:)``. Nothing is due until every replica could tell of uses during an outage.
     public func dueLeases(limit: Int) async throws(StoreError) -> [DueLease] {
         let now = runtime.time.now()
         guard state.withLock({ $0.reapsFrom.map { $0 <= now } ?? true }) else { return [] }
-        return try await ask { store throws(StoreError) in try await store.dueLeases(limit: limit) } alone: {
+        return try await ask { store throws(StoreError) in
+            try await store.dueLeases(limit: limit)
+        } alone: {
             $0.dueLeases(limit: limit)
         }
     }
 
     /// See ``LeaseStore/dueKills(limit:claim:)``.
     public func dueKills(limit: Int, claim: Duration) async throws(StoreError) -> [KillTicket] {
-        try await ask { store throws(StoreError) in try await store.dueKills(limit: limit, claim: claim) } alone: {
+        try await ask { store throws(StoreError) in
+            try await store.dueKills(limit: limit, claim: claim)
+        } alone: {
             $0.dueKills(limit: limit, claim: claim)
         }
     }
@@ -158,7 +181,9 @@ extension FailoverLeaseStore {
     /// See ``LeaseStore/enqueueKill(_:)``.
     public func enqueueKill(_ ticket: KillTicket) async throws(StoreError) {
         write { $0.condemned(ticket, now: $1) }
-        try await ask { store throws(StoreError) in try await store.enqueueKill(ticket) } alone: {
+        try await ask { store throws(StoreError) in
+            try await store.enqueueKill(ticket)
+        } alone: {
             $0.enqueueKill(ticket)
         }
     }
@@ -176,26 +201,36 @@ extension FailoverLeaseStore {
 
     /// See ``LeaseStore/deferKill(_:by:)``.
     public func deferKill(_ ticket: KillTicket, by delay: Duration) async throws(StoreError) {
-        try await ask { store throws(StoreError) in try await store.deferKill(ticket, by: delay) } alone: {
+        try await ask { store throws(StoreError) in
+            try await store.deferKill(ticket, by: delay)
+        } alone: {
             $0.deferKill(ticket, by: delay)
         }
     }
 
     /// See ``LeaseStore/dueIntents(limit:claim:)``.
     public func dueIntents(limit: Int, claim: Duration) async throws(StoreError) -> [Intent] {
-        try await ask { store throws(StoreError) in try await store.dueIntents(limit: limit, claim: claim) } alone: {
+        try await ask { store throws(StoreError) in
+            try await store.dueIntents(limit: limit, claim: claim)
+        } alone: {
             $0.dueIntents(limit: limit, claim: claim)
         }
     }
 
     /// See ``LeaseStore/isTaken(_:)``.
     public func isTaken(_ slot: CreationToken) async throws(StoreError) -> Bool {
-        try await ask { store throws(StoreError) in try await store.isTaken(slot) } alone: { $0.isTaken(slot) }
+        try await ask { store throws(StoreError) in
+            try await store.isTaken(slot)
+        } alone: {
+            $0.isTaken(slot)
+        }
     }
 
     /// See ``LeaseStore/resolveIntent(_:found:)``.
     public func resolveIntent(_ intent: Intent, found: [SandboxID]) async throws(StoreError) {
-        try await ask { store throws(StoreError) in try await store.resolveIntent(intent, found: found) } alone: {
+        try await ask { store throws(StoreError) in
+            try await store.resolveIntent(intent, found: found)
+        } alone: {
             $0.resolveIntent(intent, found: found)
         }
         write { journal, now in
@@ -228,7 +263,10 @@ extension FailoverLeaseStore {
 
     /// See ``LeaseStore/markComplete()``.
     public func markComplete() async throws(StoreError) {
-        try await ask { store throws(StoreError) in try await store.markComplete() } alone: { _ in }
+        try await ask { store throws(StoreError) in
+            try await store.markComplete()
+        } alone: { _ in
+        }
         state.withLock { state in
             if case .attached = state.standing { state.isComplete = true }
         }
@@ -239,7 +277,9 @@ extension FailoverLeaseStore {
         var all = RepairedSlots(scanned: 0, unjustified: 0, missing: 0, cursor: nil)
         repeat {
             let cursor = all.cursor
-            let step = try await ask { store throws(StoreError) in try await store.repair(from: cursor) } alone: { _ in
+            let step = try await ask { store throws(StoreError) in
+                try await store.repair(from: cursor)
+            } alone: { _ in
                 RepairedSlots(scanned: 0, unjustified: 0, missing: 0, cursor: nil)
             }
             all.scanned += step.scanned

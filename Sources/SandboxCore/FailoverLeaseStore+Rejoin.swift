@@ -119,9 +119,7 @@ extension FailoverLeaseStore {
         }
         guard let before else { return }
         do throws(StoreError) {
-            // First whether it is there at all: nobody needs to wait for a store that does not answer.
-            let attachment = try await shared.attach()
-            try await merge(attachment)
+            try await attachAndMerge()
         } catch {
             state.withLock { state in
                 state.isMerging = false
@@ -131,6 +129,21 @@ extension FailoverLeaseStore {
             detach(because: error)
         }
         resumeWaiting()
+    }
+
+    private func attachAndMerge() async throws(StoreError) {
+        var losses = 0
+        while true {
+            // First whether it is there at all: nobody needs to wait for a store that does not answer.
+            let attachment = try await shared.attach()
+            do throws(StoreError) {
+                return try await merge(attachment)
+            } catch {
+                // Lost once more while it was told; one that is lost all the time is of no use.
+                losses += 1
+                guard error.kind == .lost, losses < 5 else { throw error }
+            }
+        }
     }
 
     private func merge(_ attachment: StoreAttachment) async throws(StoreError) {
@@ -208,7 +221,8 @@ extension FailoverLeaseStore {
             state.standing = .attached
             state.isMerging = false
             state.incarnation = attachment.incarnation
-            state.isComplete = attachment.isComplete
+            // A lease that was put back may have ended at another replica meanwhile: the provider is asked.
+            state.isComplete = attachment.isComplete && leases == 0
             state.awaySince = nil
             // After a loss the last uses of other replicas may be missing as well.
             if !isFirst { state.reapsFrom = now + min(awayFor ?? Self.longestReapPause, Self.longestReapPause) }

@@ -153,7 +153,9 @@ public final class FailoverLeaseStore: LeaseStore {
                     return alone(books.store)
                 }
                 if let value { return value }
-                if case .refuse = policy { throw StoreError("the store does not answer, and work without it is refused") }
+                if case .refuse = policy {
+                    throw StoreError("the store does not answer, and work without it is refused")
+                }
             }
         }
         throw failure

@@ -152,7 +152,14 @@ extension SandboxManager {
         }
     }
 
-    /// - Parameter round: The round of trust in which the record was read; the present one if `nil`.
+    /// Takes a lease that the store knows into memory, once the provider's word and a probe are good.
+    ///
+    /// - Parameters:
+    ///   - record: The lease, as just read.
+    ///   - ticket: The flight's hold on the key.
+    ///   - round: The round of trust in which the record was read; the present one if `nil`.
+    /// - Returns: `nil` if it is gone or another's: something else has to be tried.
+    /// - Throws: When nobody can say, or somebody ended it meanwhile.
     func reconnect(
         _ record: LeaseRecord,
         _ ticket: UserLockTable.Ticket,

@@ -41,7 +41,7 @@ extension SandboxManager {
         for (key, sandboxes) in byKey {
             // Books of this process alone would count the sandboxes of all replicas.
             guard store.mode != .degraded else { return false }
-            if let key { await takeOver(sandboxes, key) }
+            guard let key, await takeOver(sandboxes, key) else { return false }
         }
         guard await forgetAbsent(Set(found.map(\.sandbox.id)), listedAt: began) else { return false }
         guard (try? await store.markComplete()) != nil else { return false }
@@ -86,32 +86,62 @@ extension SandboxManager {
     /// books are left alone, so that it needs no lock.
     func lookUpAtProvider(_ key: LeaseKey) async throws(ManagerError) {
         guard !isKnowledgeComplete else { return }
-        let filter = SandboxFilter.key(key, environment: configuration.environment)
         do throws(ProviderError) {
-            await adopt(try await provider.list(filter), key)
+            _ = try await adoptListed(key)
         } catch {
             // Creating without having looked could make a second sandbox for the key.
             throw .provider(error)
         }
     }
 
-    private func takeOver(_ sandboxes: [SandboxInfo], _ key: LeaseKey) async {
+    /// The same where the books are believed to be complete: a failure to look changes nothing.
+    ///
+    /// - Returns: Whether something was found.
+    func adoptFromProvider(_ key: LeaseKey) async -> Bool {
+        guard provider.provider.capabilities.outlivesProcess else { return false }
+        let found = await Result.catching { () async throws(ProviderError) in try await adoptListed(key) }
+        return (try? found.get()) ?? false
+    }
+
+    private func adoptListed(_ key: LeaseKey) async throws(ProviderError) -> Bool {
+        let found = try await provider.list(.key(key, environment: configuration.environment))
+        try await adopt(found, key)
+        return !found.isEmpty
+    }
+
+    /// - Returns: `false` if the provider could not say what became of them.
+    private func takeOver(_ sandboxes: [SandboxInfo], _ key: LeaseKey) async -> Bool {
         // Whoever works on the key has looked by themselves before they create.
-        guard let ticket = locks.tryHold(key) else { return }
+        guard let ticket = locks.tryHold(key) else { return true }
         defer { locks.finish(key, ticket) }
-        _ = try? await measured(.reconcile) { () async throws(ManagerError) in await adopt(sandboxes, key) }
+        let adopted = await Result.catching { () async throws(ManagerError) in
+            try await measured(.reconcile) { () async throws(ManagerError) in
+                do throws(ProviderError) {
+                    try await adopt(sandboxes, key)
+                } catch {
+                    throw .provider(error)
+                }
+            }
+        }
+        if case .failure = adopted { return false }
+        return true
     }
 
     /// The newest sandbox becomes the key's lease; older ones are nobody's.
-    private func adopt(_ sandboxes: [SandboxInfo], _ key: LeaseKey) async {
+    ///
+    /// - Throws: When the provider cannot say whether one of them still lives.
+    private func adopt(_ sandboxes: [SandboxInfo], _ key: LeaseKey) async throws(ProviderError) {
         let owned =
             sandboxes
             .compactMap { info in info.labels.map { (info, $0) } }
             .filter { $0.1.key == key && $0.1.environment == configuration.environment }
             .sorted { $0.1.epoch > $1.1.epoch }
-        for (info, labels) in owned {
-            // Our own creations of this run are in the books already.
-            guard (try? await store.isTaken(labels.token)) == false else { continue }
+        for (listed, labels) in owned {
+            // What has a slot is in the books already. What has none was either never in them, or is confirmed dead
+            // since the listing: only a look after that question tells the two apart.
+            guard (try? await store.isTaken(labels.token)) == false,
+                let info = try await provider.info(listed.sandbox.id)
+            else { continue }
             do throws(StoreError) {
                 if let epoch = try await store.adopt(record(of: info, labels)) {
                     note(key, "taken over: \(info.sandbox.id), epoch \(epoch)")

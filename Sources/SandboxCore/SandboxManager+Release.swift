@@ -58,13 +58,15 @@ extension SandboxManager {
             }
         }
         let outcome = try await release()
-        // What an earlier manager noted is released too, once it is known to be the key's (O4).
-        guard outcome == .nothing,
-            case .unverified(let sandbox) = try await asked({ () async throws(StoreError) in
-                try await store.lookup(key)
-            }),
-            try await bookUnverified(sandbox, key)
-        else { return outcome }
+        guard outcome == .nothing, store.mode != .memory else { return outcome }
+        // What an earlier manager noted is released too, once it is known to be the key's; and what a replica made that
+        // is cut off from the store (O4).
+        let entry = try await asked { () async throws(StoreError) in try await store.lookup(key) }
+        if case .unverified(let sandbox) = entry {
+            guard try await bookUnverified(sandbox, key) else { return outcome }
+        } else {
+            guard await adoptFromProvider(key) else { return outcome }
+        }
         return try await release()
     }
 

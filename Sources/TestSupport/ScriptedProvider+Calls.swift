@@ -21,7 +21,8 @@ extension ScriptedProvider {
     public func list(_ filter: SandboxFilter, timeout: Duration) async throws(ProviderError) -> [SandboxInfo] {
         try await end(Call(operation: .list, timeout: timeout, filter: filter)) { state, time in
             guard !state.hidesFromLists else { return .success([]) }
-            let matching = state.live.values.filter { live in
+            let ghosts = state.ghosts.filter { state.live[$0.sandbox.id] == nil }
+            let matching = (Array(state.live.values) + ghosts).filter { live in
                 let labels = live.order.labels
                 return switch filter {
                 case .environment(let environment): labels.environment == environment

@@ -77,6 +77,7 @@ public final class ScriptedProvider: SandboxProvider {
         var lastHold = 0
         var grantShortfall: Duration = .zero
         var hidesFromLists = false
+        var ghosts: [Live] = []
         var ignoresCancellation = false
         var isShutDown = false
     }
@@ -134,6 +135,13 @@ public final class ScriptedProvider: SandboxProvider {
     /// Makes lists answer "none" although there are some.
     public func hideFromLists(_ hides: Bool) {
         state.withLock { $0.hidesFromLists = hides }
+    }
+
+    /// Makes lists name a sandbox even after its death, as one that was drawn up before would.
+    public func keepInLists(_ id: SandboxID) {
+        state.withLock { state in
+            if let live = state.live[id] { state.ghosts.append(live) }
+        }
     }
 
     /// Makes extensions grant less than was asked for.

@@ -8,10 +8,23 @@ public final class StandInServer: Sendable {
         var incarnation = 1
         var isComplete = false
         var connections: [StandInSharedStore] = []
+        /// How many more calls it answers before it forgets everything.
+        var callsUntilLoss: Int?
     }
 
     let state: Mutex<State>
     let time: any TimeSource
+
+    /// Counts a call, which may be the last before a loss.
+    func books(forCallTo incarnation: Int?) -> MemoryLeaseStore? {
+        state.withLock { state in
+            if let left = state.callsUntilLoss, incarnation == state.incarnation {
+                state.callsUntilLoss = left > 0 ? left - 1 : nil
+                if left == 0 { state.lose(time) }
+            }
+            return incarnation == state.incarnation ? state.books : nil
+        }
+    }
 
     /// An empty server.
     public init(time: any TimeSource) {
@@ -27,11 +40,12 @@ public final class StandInServer: Sendable {
 
     /// Forgets everything, as a flush or an empty restart does.
     public func lose() {
-        state.withLock { state in
-            state.books = MemoryLeaseStore(time: time)
-            state.incarnation += 1
-            state.isComplete = false
-        }
+        state.withLock { $0.lose(time) }
+    }
+
+    /// Forgets everything again, as soon as it has answered so many more calls.
+    public func lose(afterCalls calls: Int) {
+        state.withLock { $0.callsUntilLoss = calls }
     }
 
     /// Opens a connection for one replica.
@@ -43,6 +57,14 @@ public final class StandInServer: Sendable {
 
     func tell(_ notice: StoreNotice, except sender: StandInSharedStore) {
         for connection in state.withLock({ $0.connections }) where connection !== sender { connection.hear(notice) }
+    }
+}
+
+extension StandInServer.State {
+    mutating func lose(_ time: any TimeSource) {
+        books = MemoryLeaseStore(time: time)
+        incarnation += 1
+        isComplete = false
     }
 }
 
@@ -93,8 +115,7 @@ public final class StandInSharedStore: SharedLeaseStore {
         case .refused: throw StoreError("refused", kind: .refused)
         case .repliesLost, nil: break
         }
-        let (books, incarnation) = server.state.withLock { ($0.books, $0.incarnation) }
-        guard attachedTo == incarnation else { throw StoreError("another one", kind: .lost) }
+        guard let books = server.books(forCallTo: attachedTo) else { throw StoreError("another one", kind: .lost) }
         let value = work(books)
         if fault == .repliesLost { throw StoreError("no reply") }
         return value

@@ -420,15 +420,7 @@ def test_I10_a_redis_that_is_emptied_again_and_again_costs_no_lease(fleet: Start
 
 @pytest.mark.parametrize(
     "asked_for",
-    [
-        True,
-        pytest.param(
-            False,
-            marks=pytest.mark.xfail(
-                strict=True, reason="there is no reconciler: a dead lease nobody asks for stays until it is idle"
-            ),
-        ),
-    ],
+    [True, False],
 )
 def test_I10_a_redis_put_back_to_an_old_snapshot_brings_nothing_dead_back(
     fleet: StartFleet, redis: RedisServer, asked_for: bool

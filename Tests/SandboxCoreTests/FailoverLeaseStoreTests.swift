@@ -202,7 +202,9 @@ struct FailoverLeaseStoreTests {
         #expect(fleet.a.manager.acquireIfFresh(try key()) != nil)
         fleet.time.advance(by: .seconds(60))
         #expect(try await fleet.a.manager.acquire(try key()).source == .verified)
-        await #expect(throws: ManagerError.storeUnavailable("the store does not answer, and work without it is refused")) {
+        await #expect(
+            throws: ManagerError.storeUnavailable("the store does not answer, and work without it is refused")
+        ) {
             try await fleet.a.manager.acquire(try key("bob"))
         }
         #expect(fleet.provider.count(of: .create) == 1)
@@ -256,7 +258,8 @@ struct FailoverLeaseStoreTests {
         #expect(fleet.provider.count(of: .create) == 2)
     }
 
-    @Test func `I1: of two sandboxes made for one key on both sides the newer one stays and the other dies`() async throws
+    @Test func `I1: of two sandboxes made for one key on both sides the newer one stays and the other dies`()
+        async throws
     {
         let fleet = try await Fleet()
         await fleet.cut(fleet.a)
@@ -386,6 +389,80 @@ struct FailoverLeaseStoreTests {
         #expect(try await fleet.provider.info(first.sandbox.id, timeout: .seconds(1)) == nil)
     }
 
+    @Test func `I10: a store that is lost again while it is told is told again`() async throws {
+        let fleet = try await Fleet(1)
+        let first = try await fleet.a.manager.acquire(try key())
+        fleet.server.lose(afterCalls: 1)
+        fleet.server.lose()
+        #expect(try await fleet.a.manager.acquire(try key("bob")).source == .created)
+        #expect(fleet.a.store.mode == .redis)
+        guard case .lease(let record)? = fleet.server.books.lookup(try key()) else {
+            Issue.record("the lease is lost")
+            return
+        }
+        #expect(record.epoch == first.epoch)
+    }
+
+    @Test func `I4: a lease of an older state of the store ends on the provider's word`() async throws {
+        let fleet = try await Fleet()
+        let first = try await fleet.a.manager.acquire(try key())
+        guard case .lease(let old)? = fleet.server.books.lookup(try key()) else { throw StoreError("no lease") }
+        _ = try await fleet.a.manager.release(try key())
+        // The store is put back to before the release.
+        fleet.server.lose()
+        _ = fleet.server.books.restore(old)
+        #expect(try await fleet.provider.info(first.sandbox.id, timeout: .seconds(1)) == nil)
+        await fleet.b.store.beat()
+        fleet.time.advance(by: .seconds(2))
+        #expect(await fleet.b.manager.takeOverEverything())
+        #expect(fleet.server.books.usage() == StoreUsage())
+    }
+
+    @Test func `I4: a lease that was made after the provider was listed is not taken for absent`() async throws {
+        let fleet = try await Fleet()
+        fleet.server.lose()
+        await fleet.b.store.beat()
+        fleet.provider.hold(.list)
+        let listing = Task { await fleet.b.manager.takeOverEverything() }
+        let call = await fleet.provider.nextHeld(.list)
+        fleet.provider.unhold(.list)
+        fleet.time.advance(by: .seconds(1))
+        await fleet.a.store.beat()
+        let made = try await fleet.a.manager.acquire(try key())
+        fleet.provider.hideFromLists(true)
+        call?.resume()
+        #expect(await listing.value)
+        fleet.provider.hideFromLists(false)
+        #expect(fleet.provider.count(of: .kill) == 0)
+        #expect(try await fleet.a.manager.acquire(try key()).sandbox.id == made.sandbox.id)
+    }
+
+    @Test func `I1: a sandbox that died after the provider was listed is not leased again`() async throws {
+        let fleet = try await Fleet()
+        let made = try await fleet.a.manager.acquire(try key())
+        await fleet.b.store.beat()
+        fleet.provider.keepInLists(made.sandbox.id)
+        _ = try await fleet.a.manager.release(try key())
+        #expect(await fleet.b.manager.takeOverEverything())
+        #expect(fleet.server.books.usage() == StoreUsage())
+    }
+
+    @Test func `I2: alone, nobody counts what other replicas made`() async throws {
+        let fleet = try await Fleet { $0.limits = SlotLimits(perUser: 9, total: 2) }
+        for project in ["p1", "p2"] { _ = try await fleet.a.manager.acquire(try key("u", project)) }
+        await fleet.cut(fleet.b)
+        #expect(await !fleet.b.manager.takeOverEverything())
+        #expect(fleet.b.store.usage().slots == 0)
+    }
+
+    @Test func `O4: a release through one replica ends what another made alone`() async throws {
+        let fleet = try await Fleet()
+        await fleet.cut(fleet.a)
+        let alone = try await fleet.a.manager.acquire(try key())
+        #expect(try await fleet.b.manager.release(try key()) == .released)
+        #expect(try await fleet.provider.info(alone.sandbox.id, timeout: .seconds(1)) == nil)
+    }
+
     // MARK: Dead owners
 
     @Test func `L3: a dead replica's creation becomes the lease of whoever takes it over`() async throws {
@@ -413,7 +490,8 @@ struct FailoverLeaseStoreTests {
         #expect(fleet.provider.count(of: .create) == 0)
     }
 
-    @Test func `L3: where a dead replica made nothing, its key is free and its slot waits for the proof`() async throws {
+    @Test func `L3: where a dead replica made nothing, its key is free and its slot waits for the proof`() async throws
+    {
         let fleet = try await Fleet()
         let request = ReservationRequest(
             key: try key(),
