@@ -71,6 +71,16 @@ struct RedisLeaseStoreTests {
         }
     }
 
+    @Test func `an epoch from outside that no clock shows does not spoil the later ones`() async throws {
+        try await withWorld { world in
+            let store = try await world.replica("me")
+            _ = try await store.restore(record(try key("wild"), Epoch(.max), "a"))
+            let adopted = try #require(try await store.adopt(record(try key("mad"), Epoch(.max), "b")))
+            let next = try await lease(store, try key(), "c")
+            #expect(adopted < next && next.rawValue < 1 << 52)
+        }
+    }
+
     @Test func `L3 the creations of a replica that died are due when its heartbeat is gone`() async throws {
         var tuning = Tuning()
         tuning.heartbeatLife = .milliseconds(400)
