@@ -134,6 +134,42 @@ struct LossTests {
         }
     }
 
+    @Test func `replies lost with their connection lose nothing and do nothing twice`() async throws {
+        try await withWorld { world in
+            let store = try await world.replica("me")
+            let endings = RecordedOrder()
+            try await withThrowingTaskGroup(of: Int.self) { group in
+                for worker in 0..<40 {
+                    let key = try key("u\(worker)")
+                    group.addTask {
+                        var round = 0
+                        while endings.all.isEmpty {
+                            round += 1
+                            let epoch = try await lease(store, key, "t\(worker)-\(round)")
+                            #expect(try await store.extend(key, epoch: epoch, remaining: .seconds(900)))
+                            let ended = try await store.end(key, epoch: epoch, idleFor: nil, reason: .idle)
+                            let ticket = try #require(ended)
+                            try await store.deferKill(ticket, by: .zero)
+                            #expect(try await store.confirmKilled(ticket))
+                        }
+                        return round
+                    }
+                }
+                for _ in 0..<5 {
+                    // Longer than a call with its repetition takes.
+                    try await world.pass(.milliseconds(400))
+                    try await world.redis("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+                }
+                endings.append(1)
+                var rounds = 0
+                for try await count in group { rounds += count }
+                #expect(rounds > 40)
+            }
+            try await store.beat()
+            #expect(store.usage() == StoreUsage())
+        }
+    }
+
     @Test func `a server that forgot the scripts is taught them`() async throws {
         try await withWorld { world in
             let store = try await world.replica("me")

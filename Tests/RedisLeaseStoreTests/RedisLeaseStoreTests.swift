@@ -83,7 +83,7 @@ struct RedisLeaseStoreTests {
 
     @Test func `L3 the creations of a replica that died are due when its heartbeat is gone`() async throws {
         var tuning = Tuning()
-        tuning.heartbeatLife = .milliseconds(400)
+        tuning.heartbeatLife = .seconds(1)
         try await withWorld(tuning: tuning) { world in
             let dead = try await world.replica("dead")
             let other = try await world.replica("other")
@@ -93,7 +93,7 @@ struct RedisLeaseStoreTests {
             _ = try await other.reserve(request(try key("own"), "c"))
             #expect(try await other.dueIntents(limit: 9, claim: .seconds(30)).isEmpty)
             // One's own heartbeat may be late; one lives all the same.
-            try await world.pass(.milliseconds(500))
+            try await world.pass(.milliseconds(1100))
             let due = try await other.dueIntents(limit: 9, claim: .seconds(30)).sorted { $0.key.user < $1.key.user }
             #expect(due.map(\.key.user) == ["fenced", "held"] && due.map(\.isHeld) == [false, true])
             #expect(try await other.dueIntents(limit: 9, claim: .seconds(30)).isEmpty, "claimed")
@@ -106,7 +106,7 @@ struct RedisLeaseStoreTests {
 
     @Test func `a replica that beats keeps its creations`() async throws {
         var tuning = Tuning()
-        tuning.heartbeatLife = .milliseconds(400)
+        tuning.heartbeatLife = .seconds(1)
         try await withWorld(tuning: tuning) { world in
             let me = try await world.replica("me")
             let other = try await world.replica("other")
@@ -114,7 +114,7 @@ struct RedisLeaseStoreTests {
             for _ in 0..<10 {
                 try await me.beat()
                 #expect(try await other.dueIntents(limit: 9, claim: .zero).isEmpty)
-                try await world.pass(.milliseconds(60))
+                try await world.pass(.milliseconds(150))
             }
         }
     }
