@@ -126,6 +126,7 @@ extension Scripts {
                 'created', text(h.created), 'used', text(h.used), 'expiry', text(h.expiry),
                 'timeout', text(h.timeout), 'paused', h.paused)
             call('SREM', P .. 'reserved', key)
+            call('SREM', P .. 'releasing:' .. userOf(key), h.token)
             call('ZADD', P .. 'leases', 0, key)
             call(h.paused == '1' and 'SADD' or 'SREM', P .. 'paused', key)
             arm(key, (due(h)))
