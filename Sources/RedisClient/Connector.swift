@@ -8,7 +8,7 @@ struct Connector: Sendable {
     /// What is said first on a connection for commands.
     let greeting: [RedisCommand]
 
-    /// - Parameter greets: Whether the connections are for commands, and so begin with the greeting.
+    /// Makes connections that, if they are for commands, begin with the greeting.
     init(_ configuration: RedisConfiguration, greets: Bool = false) {
         endpoint = configuration.endpoint
         greeting = greets ? configuration.greeting : []

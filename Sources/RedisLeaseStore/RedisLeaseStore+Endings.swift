@@ -11,29 +11,33 @@ extension RedisLeaseStore {
     /// See ``SharedLeaseStore/listen()``. Ends also when the store is closed.
     public func listen() async {
         let channels = [names.endings, names.acknowledgements].map { Array($0.utf8) }
-        let messages: AsyncStream<RedisMessage>
-        do throws(RedisError) {
-            messages = try client.subscribe(to: channels)
-        } catch {
-            // Closed, or without threads: nothing is heard, and whoever asks is told so by every other call too.
-            return hear(.deaf)
+        while !Task.isCancelled {
+            do throws(RedisError) {
+                await listen(to: try client.subscribe(to: channels), acknowledgements: channels[1])
+                hear(.deaf)
+            } catch {
+                hear(.deaf)
+                if case .closed = error { return }
+            }
+            // No thread or descriptor just now; or a client that was closed, which the next attempt tells.
+            try? await Task.sleep(for: .milliseconds(500))
         }
+    }
+
+    private func listen(to messages: AsyncStream<RedisMessage>, acknowledgements channel: [UInt8]) async {
         await withDiscardingTaskGroup { group in
             for await message in messages {
                 switch message {
                 case .subscribed: hear(.listening)
                 case .lost: hear(.deaf)
-                case .received(let channel, let payload):
-                    if channel == channels[1] {
-                        acknowledgements.arrived(String(decoding: payload, as: UTF8.self))
-                    } else if let ending = Ending(payload), let answer = heard(ending) {
-                        // Beside the listening: an answer that waits for Redis must not hold up the next ending.
-                        group.addTask { _ = await self.client.send([answer]) }
-                    }
+                case .received(channel, let payload): acknowledgements.arrived(String(decoding: payload, as: UTF8.self))
+                case .received(_, let payload):
+                    guard let ending = Ending(payload), let answer = heard(ending) else { continue }
+                    // Beside the listening: an answer that waits for Redis must not hold up the next ending.
+                    group.addTask { _ = await self.client.send([answer]) }
                 }
             }
         }
-        hear(.deaf)
     }
 
     private func hear(_ notice: StoreNotice) { knowledge.withLock { $0.hear }(notice) }

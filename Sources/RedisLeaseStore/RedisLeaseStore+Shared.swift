@@ -115,7 +115,7 @@ private struct RepairPosition: CustomStringConvertible {
         self.cursor = cursor
     }
 
-    /// - Parameter text: A description of one; `nil` is the beginning.
+    /// Reads a description of one; `nil` is the beginning.
     init(_ text: String?) throws(StoreError) {
         let words = text?.split(separator: " ") ?? ["slots", "0"]
         guard words.count == 2, let phase = Phase(rawValue: String(words[0])), UInt64(words[1]) != nil else {

@@ -87,13 +87,9 @@ public final class RedisLeaseStore: SharedLeaseStore {
 
     // MARK: Running scripts
 
-    /// Runs a script and returns the texts or arrays that it answers.
+    /// Runs one of ``Scripts`` with its arguments after the four that all have.
     ///
-    /// - Parameters:
-    ///   - script: One of ``Scripts``.
-    ///   - arguments: Its arguments after the four that all have.
-    ///   - deadline: For each attempt; `nil` is the client's own limit.
-    ///   - retries: Whether a lost answer is asked for again.
+    /// The deadline is each attempt's, `nil` the client's own; without retries a lost answer is not asked for again.
     func run(
         _ script: RedisScript,
         _ arguments: [String],

@@ -45,14 +45,18 @@ extension Scripts {
             if key then call('SADD', P .. 'releasing:' .. userOf(key), token) end
         end
 
+        -- A number from outside that no clock will show for a hundred years is none of ours; near 2^53 doubles would
+        -- stop telling one epoch from the next.
+        local function plausible(epoch) return epoch < 4503599627370496 and epoch or 0 end
+
         local function raiseEpoch(to)
             local last = tonumber(call('GET', P .. 'epoch') or '0')
-            if to > last then call('SET', P .. 'epoch', text(to)) end
+            if plausible(to) > last then call('SET', P .. 'epoch', text(to)) end
         end
 
         local function nextEpoch(given)
             local last = tonumber(call('GET', P .. 'epoch') or '0')
-            local epoch = math.max(last + 1, given + 1, now)
+            local epoch = math.max(last + 1, plausible(given) + 1, now)
             call('SET', P .. 'epoch', text(epoch))
             return text(epoch)
         end
@@ -122,6 +126,7 @@ extension Scripts {
                 'created', text(h.created), 'used', text(h.used), 'expiry', text(h.expiry),
                 'timeout', text(h.timeout), 'paused', h.paused)
             call('SREM', P .. 'reserved', key)
+            call('SREM', P .. 'releasing:' .. userOf(key), h.token)
             call('ZADD', P .. 'leases', 0, key)
             call(h.paused == '1' and 'SADD' or 'SREM', P .. 'paused', key)
             arm(key, (due(h)))

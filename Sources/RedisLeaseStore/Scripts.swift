@@ -2,12 +2,10 @@ internal import RedisClient
 
 /// Every transition of the store, each one script: Redis runs it as a whole or not at all.
 enum Scripts {
-    /// A script of the shared beginning and a text of its own.
+    /// A script of the shared beginning and a text of its own, which returns an array of texts.
     ///
-    /// - Parameters:
-    ///   - repeats: Whether its answer is kept for a moment, for a caller that lost it and asks again: running the text
-    ///     a second time would answer differently.
-    ///   - body: What it does; returns an array of texts.
+    /// The answer of one that `repeats` is kept for a moment, for a caller that lost it and asks again: running the
+    /// text a second time would answer differently.
     static func script(repeats: Bool = false, _ body: String) -> RedisScript {
         let end =
             repeats

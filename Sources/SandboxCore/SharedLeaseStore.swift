@@ -32,6 +32,7 @@ public protocol SharedLeaseStore: LeaseStore {
     /// - Parameters:
     ///   - kill: What is dying; goes to the outbox unless it is dead.
     ///   - isDead: Whether the death is confirmed: then slot and outbox entry are freed.
+    /// - Throws: As every call does.
     func restore(_ kill: KillTicket, isDead: Bool) async throws(StoreError)
 
     /// Compares slots with what justifies them, some at a time. A slot without lease, intent or outbox entry becomes an
@@ -39,6 +40,7 @@ public protocol SharedLeaseStore: LeaseStore {
     ///
     /// - Parameter cursor: Where the last call ended; `nil` to begin.
     /// - Returns: What was repaired, and where to go on; no cursor when all were seen.
+    /// - Throws: As every call does.
     func repair(from cursor: String?) async throws(StoreError) -> RepairedSlots
 
     /// Everything that the provider ran is in the books of this incarnation.

@@ -72,6 +72,7 @@ extension StoreLedger {
             remoteExpiry: now + record.sandbox.remainingLife
         )
         holdings[record.key] = .lease(kept)
+        users[record.key.user]?.releasing.remove(record.token)
         if record.isPaused { pausedCount += 1 } else { activeCount += 1 }
         arm(kept)
     }

@@ -81,6 +81,17 @@ extension LeaseStoreContract {
             try check(usage.slots == 3 && usage.reservations == 0 && usage.intents == 1 && usage.active == 2)
             try check(try await store.commit(subject.record(other, theirs, "b")) == nil, "not fenced")
             try check(try await subject.lease(of: other).sandbox.id == SandboxID("sb-c"))
+            // Of a creation that was fenced: alive after all, so nothing of it is on its way out.
+            let fenced = try subject.key("eve")
+            _ = try await store.restore(
+                RestoredIntent(request: subject.request(fenced, "e"), epoch: Epoch(5), isHeld: true)
+            )
+            try check(try await store.release(fenced, reason: .released) == .fenced(CreationToken("e")))
+            try check(try await store.restore(subject.record(fenced, Epoch(5), "e")) == .kept(Epoch(5)))
+            guard
+                case .limited(let denial) = try await store.reserve(subject.request(try subject.key("eve", "p2"), "f"))
+            else { throw ContractBreach(description: "not limited") }
+            try check(denial.releasing == 0, "\(denial)")
             // Condemned by somebody else while we were away.
             try await store.enqueueKill(
                 KillTicket(sandbox: SandboxID("sb-d"), token: nil, key: nil, reason: .orphan)

@@ -166,5 +166,6 @@ private func canConnect(toSocket path: String) -> Bool {
 }
 
 extension LoopbackListener {
+    /// Closes the socket.
     public func stop() { close(descriptor) }
 }

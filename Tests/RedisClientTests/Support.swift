@@ -4,6 +4,17 @@ import Synchronization
 import TestSupport
 import Testing
 
+/// Polls a condition until it holds, for at most `limit`; the last answer otherwise. Slower than the shared one: what
+/// is polled here is often another thread's, which has to get there first.
+func eventually(within limit: Duration = .seconds(20), _ condition: () async -> Bool) async -> Bool {
+    let end = ContinuousClock.now + limit
+    while ContinuousClock.now < end {
+        if await condition() { return true }
+        try? await Task.sleep(for: .milliseconds(5))
+    }
+    return await condition()
+}
+
 extension RedisConfiguration {
     static func socket(_ server: RedisProcess, user: String? = nil, password: String? = nil) -> RedisConfiguration {
         RedisConfiguration(

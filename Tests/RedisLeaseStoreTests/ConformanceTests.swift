@@ -163,7 +163,7 @@ struct ConformanceTests {
             return LeaseStoreContract.Subject(
                 store: store,
                 other: other,
-                unit: .milliseconds(20),
+                unit: .milliseconds(30),
                 pass: { try await world.pass($0) },
                 usage: {
                     try await store.beat()
