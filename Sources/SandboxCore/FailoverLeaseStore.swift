@@ -123,6 +123,9 @@ public final class FailoverLeaseStore: LeaseStore {
     /// - Parameters:
     ///   - question: What to ask the shared store.
     ///   - alone: The same, asked of the books of this process.
+    /// - Returns: The answer of whichever was asked.
+    /// - Throws: What the shared store refused; that it is away, where work without it is refused; that it was lost
+    ///   over and over.
     func ask<Value: Sendable>(
         _ question: (any SharedLeaseStore) async throws(StoreError) -> Value,
         alone: (MemoryLeaseStore) -> Value

@@ -45,7 +45,11 @@ struct LeaseTable {
 
     /// The hot path's question. Handing out counts as use.
     ///
-    /// - Parameter isChecked: The store has just vouched for the copy.
+    /// - Parameters:
+    ///   - key: Whose lease.
+    ///   - isChecked: The store has just vouched for the copy.
+    ///   - now: The time.
+    /// - Returns: The lease, or that a question must be asked first.
     mutating func handOutIfFresh(_ key: LeaseKey, isChecked: Bool = false, now: MonotonicInstant) -> Freshness {
         guard var lease = leases[key], isFresh(lease, now: now), isChecked || isTrusted(lease) else { return .stale }
         lease.lastUsed = now
