@@ -17,13 +17,14 @@ extension FailoverLeaseStore {
     public func reserve(_ request: ReservationRequest) async throws(StoreError) -> ReserveOutcome {
         var share = request
         if case .degrade(let replicas) = policy { share.limits = request.limits.share(of: replicas) }
-        let outcome = try await ask { store throws(StoreError) in
-            try await store.reserve(request)
-        } alone: {
-            [share] in
-            $0.reserve(share)
+        let (outcome, isAlone) = try await ask { store throws(StoreError) in
+            (try await store.reserve(request), false)
+        } alone: { [share] books in
+            (books.reserve(share), true)
         }
-        if case .reserved(let epoch) = outcome { write { $0.reserved(request, epoch, now: $1) } }
+        guard case .reserved(let epoch) = outcome else { return outcome }
+        write { $0.reserved(request, epoch, now: $1) }
+        if isAlone { state.withLock { _ = $0.reservedAlone.insert(request.token) } }
         return outcome
     }
 
@@ -158,15 +159,34 @@ extension FailoverLeaseStore {
         }
     }
 
-    /// See ``LeaseStore/dueLeases(limit:)``. Nothing is due until every replica could tell of uses during an outage.
+    /// See ``LeaseStore/dueLeases(limit:)``. Nothing is due until every replica could tell of uses during an outage; and
+    /// alone, only what was made alone: the rest may be in use elsewhere (I7).
     public func dueLeases(limit: Int) async throws(StoreError) -> [DueLease] {
         let now = runtime.time.now()
         guard state.withLock({ $0.reapsFrom.map { $0 <= now } ?? true }) else { return [] }
-        return try await ask { store throws(StoreError) in
-            try await store.dueLeases(limit: limit)
+        let (due, isAlone) = try await ask { store throws(StoreError) in
+            (try await store.dueLeases(limit: limit), false)
         } alone: {
-            $0.dueLeases(limit: limit)
+            ($0.dueLeases(limit: limit), true)
         }
+        guard isAlone else { return due }
+        let own = state.withLock { $0.reservedAlone }
+        return due.filter { own.contains($0.record.token) }
+    }
+
+    /// The journal's size: bounded by what is under way, and by ``StoreJournal/longest``.
+    public var collections: [CollectionGauges] {
+        let now = runtime.time.now()
+        let journal = state.withLock { $0.journal }
+        return [
+            CollectionGauges(
+                name: .storeJournal,
+                entries: journal.count,
+                limit: StoreJournal.longest,
+                oldestIdle: journal.oldest(now: now),
+                idleLimit: StoreJournal.memory
+            )
+        ]
     }
 
     /// See ``LeaseStore/dueKills(limit:claim:)``.

@@ -69,6 +69,7 @@ extension FailoverLeaseStore {
                 state.standing = .away(nil)
             }
             state.awaySince = state.awaySince ?? now
+            state.reservedAlone = []
             return true
         }
         guard hasChanged else { return }
@@ -221,8 +222,8 @@ extension FailoverLeaseStore {
             state.standing = .attached
             state.isMerging = false
             state.incarnation = attachment.incarnation
-            // A lease that was put back may have ended at another replica meanwhile: the provider is asked.
-            state.isComplete = attachment.isComplete && leases == 0
+            // What other replicas did meanwhile with what this one kept alone, only the provider can tell.
+            state.isComplete = attachment.isComplete && awayFor == nil
             state.awaySince = nil
             // After a loss the last uses of other replicas may be missing as well.
             if !isFirst { state.reapsFrom = now + min(awayFor ?? Self.longestReapPause, Self.longestReapPause) }

@@ -94,6 +94,9 @@ public protocol LeaseStore: Sendable {
 
     // A store that is shared, and may be away, needs the manager's help; one of this process does not.
 
+    /// Keyed collections of this process behind the store.
+    var collections: [CollectionGauges] { get }
+
     /// Whether everything that the provider runs for us is known to be in the books; if not, nothing is created without
     /// looking at the provider first.
     var isComplete: Bool { get }
@@ -114,6 +117,8 @@ public protocol LeaseStore: Sendable {
 }
 
 extension LeaseStore {
+    /// None.
+    public var collections: [CollectionGauges] { [] }
     /// Always.
     public var isComplete: Bool { true }
     /// Nothing to do.

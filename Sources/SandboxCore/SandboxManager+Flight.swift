@@ -14,7 +14,7 @@ extension SandboxManager {
         // What another replica ends while this flight reads it must not be put into memory afterwards (I1).
         table.withLock { $0.watch(key) }
         defer { table.withLock { $0.unwatch(key) } }
-        if let grant = try await grantFromMemory(key) { return grant }
+        if let grant = try await grantFromMemory(key, ticket) { return grant }
         if let grant = try await grantFromStore(key, ticket) { return grant }
         if !isKnowledgeComplete {
             try await lookUpAtProvider(key)
@@ -26,7 +26,7 @@ extension SandboxManager {
     // MARK: Memory
 
     /// The lease that this process knows, probed unless it is fresh; `nil` when there is none any more.
-    func grantFromMemory(_ key: LeaseKey) async throws(ManagerError) -> Grant? {
+    func grantFromMemory(_ key: LeaseKey, _ ticket: UserLockTable.Ticket) async throws(ManagerError) -> Grant? {
         let known = table.withLock { $0[key] }
         countMemory(hit: known != nil)
         guard let known, try await isStillLeased(known) else { return nil }
@@ -41,6 +41,11 @@ extension SandboxManager {
             return grant(lease, .memory)
         }
         guard let lease = current else { return nil }
+        if !isTooOld, lease.remoteExpiry <= now, store.mode == .degraded {
+            // Another replica may have moved the end; without the store only the provider knows (I7).
+            drop(lease)
+            return try await reconnect(lease.record(now: now), ticket)
+        }
         if isTooOld || lease.remoteExpiry <= now {
             try await end(lease, .expired)
             return nil

@@ -58,6 +58,13 @@ extension SandboxManager {
                 oldestIdle: .zero,
                 idleLimit: configuration.maxAge
             ),
-        ]
+            CollectionGauges(
+                name: .leaseCopies,
+                entries: table.withLock { $0.count },
+                limit: total,
+                oldestIdle: .zero,
+                idleLimit: configuration.maxAge
+            ),
+        ] + store.collections
     }
 }

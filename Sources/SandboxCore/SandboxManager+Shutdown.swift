@@ -18,6 +18,8 @@ extension SandboxManager {
         // Sandboxes die side by side with the last work's end; half of the time is theirs if need be (T14).
         let workEnd = kills ? runtime.time.now() + configuration.shutdownTimeout / 2 : deadline
         await drained(until: workEnd)
+        // Others go on with these leases: they must not look idle to them.
+        try? await flushUses()
         if kills { await killAll(until: deadline) }
         let rest = max(.seconds(1), deadline - runtime.time.now())
         await runtime.bounded("provider shutdown", by: rest, fallback: { _ in }) { [provider] in

@@ -18,6 +18,15 @@ extension SandboxManager: LeaseStoreClient {
     /// See ``LeaseStoreClient/trustChanged(to:)``.
     public nonisolated func trustChanged(to trust: MemoryTrust) {
         table.withLock { $0.trustChanged(to: trust) }
+        guard trust == .onceChecked else { return }
+        runtime.spawner.spawn("check copies") { await self.checkCopies() }
+    }
+
+    /// Holds every copy against the store: one that nobody asks for again must not stay for ever, and one that is asked
+    /// for next should not have to wait (I6).
+    func checkCopies() async {
+        let unchecked = table.withLock { table in table.all.filter { !table.isTrusted($0) } }
+        _ = await inParallel(unchecked) { lease in _ = try? await self.isStillLeased(lease) }
     }
 
     // MARK: Ids of an earlier manager

@@ -27,16 +27,25 @@ struct StoreJournal {
     }
 
     /// Somebody else may have finished what is older: the store does not tell.
-    private static let memory: Duration = .seconds(600)
+    static let memory: Duration = .seconds(600)
+    /// The most entries. More are not noted: what the store then lacks is found by asking the provider.
+    static let longest = 20_000
 
     private(set) var creations: [CreationToken: Creation] = [:]
     private(set) var deaths: [SandboxID: Death] = [:]
     /// Sandboxes that were made, and the store could not be told.
     private(set) var commits: [CreationToken: LeaseRecord] = [:]
 
-    var isEmpty: Bool { creations.isEmpty && deaths.isEmpty && commits.isEmpty }
+    var count: Int { creations.count + deaths.count + commits.count }
+
+    /// The age of the oldest creation or death; zero when there is none.
+    func oldest(now: MonotonicInstant) -> Duration {
+        let creation = creations.values.reduce(Duration.zero) { max($0, now - $1.since) }
+        return deaths.values.reduce(creation) { max($0, now - $1.since) }
+    }
 
     mutating func reserved(_ request: ReservationRequest, _ epoch: Epoch, now: MonotonicInstant) {
+        guard count < Self.longest else { return }
         creations[request.token] = Creation(request: request, epoch: epoch, state: .held, since: now)
     }
 
@@ -54,7 +63,7 @@ struct StoreJournal {
     }
 
     mutating func condemned(_ ticket: KillTicket, now: MonotonicInstant) {
-        guard deaths[ticket.sandbox] == nil else { return }
+        guard deaths[ticket.sandbox] == nil, count < Self.longest else { return }
         deaths[ticket.sandbox] = Death(ticket: ticket, isConfirmed: false, since: now)
     }
 
@@ -63,6 +72,7 @@ struct StoreJournal {
             deaths[ticket.sandbox] = nil
             return
         }
+        guard count < Self.longest else { return }
         deaths[ticket.sandbox] = Death(ticket: ticket, isConfirmed: true, since: now)
     }
 

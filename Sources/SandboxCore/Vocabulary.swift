@@ -183,6 +183,10 @@ public enum CollectionName: String, Sendable, CaseIterable, Hashable {
     case healthState = "health_state"
     case flightRecorder = "flight_recorder"
     case httpExchanges = "http_exchanges"
+    /// Copies of leases that this process may hand out without asking the store.
+    case leaseCopies = "lease_copies"
+    /// What a shared store would have to be told again.
+    case storeJournal = "store_journal"
 }
 
 /// Why an entry was pushed out of a collection.

@@ -65,8 +65,7 @@ enum Catalogue {
     ]
     private static let collections = [
         "user_locks", "leases", "intents", "kill_outbox", "warm_pool", "rate_buckets", "health_state",
-        "flight_recorder",
-        "http_exchanges",
+        "flight_recorder", "http_exchanges", "lease_copies", "store_journal",
     ]
     private static let providerOperations = ["create", "connect", "info", "list", "extend", "pause", "kill", "health"]
     private static let providerResults = [

@@ -244,6 +244,48 @@ struct FailoverLeaseStoreTests {
         #expect(fleet.a.store.mode == .degraded)
     }
 
+    @Test func `I7: alone, only what was made alone is reaped: the rest may be in use elsewhere`() async throws {
+        let fleet = try await Fleet { $0.idleTimeout = .seconds(40) }
+        let shared = try await fleet.a.manager.acquire(try key())
+        _ = try await fleet.b.manager.acquire(try key())
+        await fleet.cut(fleet.a)
+        let alone = try await fleet.a.manager.acquire(try key("bob"))
+        for _ in 0..<5 {
+            fleet.time.advance(by: .seconds(10))
+            _ = try await fleet.b.manager.acquire(try key())
+        }
+        await fleet.a.manager.round(.reaper)
+        #expect(await fleet.spawner.idle())
+        #expect(try await fleet.provider.info(alone.sandbox.id, timeout: .seconds(1)) == nil)
+        #expect(try await fleet.b.manager.acquire(try key()).sandbox.id == shared.sandbox.id)
+        #expect(try await fleet.provider.info(shared.sandbox.id, timeout: .seconds(1)) != nil)
+    }
+
+    @Test func `I7: alone, a sandbox past its known end is asked about before it is given up`() async throws {
+        let fleet = try await Fleet()
+        let shared = try await fleet.a.manager.acquire(try key())
+        _ = try await fleet.b.manager.acquire(try key())
+        await fleet.cut(fleet.a)
+        for _ in 0..<4 {
+            fleet.time.advance(by: .seconds(250))
+            _ = try await fleet.b.manager.acquire(try key())
+            await fleet.b.manager.round(.extender)
+        }
+        #expect(try await fleet.a.manager.acquire(try key()).sandbox.id == shared.sandbox.id)
+        #expect(fleet.provider.count(of: .kill) == 0)
+    }
+
+    @Test func `I6: copies of leases that ended while nobody told are not kept`() async throws {
+        let fleet = try await Fleet()
+        _ = try await fleet.a.manager.acquire(try key())
+        _ = try await fleet.b.manager.acquire(try key())
+        fleet.b.connection.say(.deaf)
+        _ = fleet.server.books.release(try key(), reason: .released)
+        fleet.b.connection.say(.listening)
+        #expect(await fleet.spawner.idle())
+        #expect(fleet.b.manager.leasesInMemory().isEmpty)
+    }
+
     // MARK: Back
 
     @Test func `I10: what was created alone is in the store afterwards, and the slots are counted once`() async throws {
