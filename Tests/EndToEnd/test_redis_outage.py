@@ -349,12 +349,11 @@ def test_T3_connections_that_break_under_load_fail_no_request(fleet: StartFleet,
     two = fleet(2, LOG_FORMAT="json")
     known = leased(two, users("hot", 10))
     with Load(two, list(known), clients=2) as hot, Churn(two, "churn", clients=6, pause=0.01) as churn:
-        # Far enough apart that nobody begins to wait before connecting again, as for a server that cannot be reached.
-        for _ in range(6):
-            time.sleep(1)
+        for _ in range(12):
+            time.sleep(0.4)
             redis("CLIENT", "KILL", "TYPE", "normal")
-        for _ in range(3):
-            time.sleep(1)
+        for _ in range(5):
+            time.sleep(0.4)
             redis("CLIENT", "KILL", "TYPE", "pubsub")
     assert len(churn.answers) > 50, "there was hardly any load"
     assert [str(one) for one in hot.failures() + churn.failures()] == []
@@ -410,11 +409,6 @@ def test_I10_a_redis_that_is_emptied_again_and_again_costs_no_lease(fleet: Start
             time.sleep(0.4)
             redis("FLUSHALL")
         time.sleep(2)
-    # Who loses the store time and again in the middle of one request may be told to come back.
-    refused = loads.growth.failures()
-    assert {(one.status, one.code) for one in refused} <= {(503, "store_unavailable")} and len(refused) < 5
-    loads.growth.answers = [one for one in loads.growth.answers if one.is_granted]
-    loads.growth.answers += two.acquire_all([one.key for one in refused])
     assert_nothing_was_lost(two, loads, by_first | by_second)
 
 
