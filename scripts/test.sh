@@ -113,7 +113,7 @@ step_scripts() {
 step_end-to-end() {
     local bin
     bin=$(swift build -c release --show-bin-path)
-    timeout --kill-after=10 1200 "$venv/bin/python" -m pytest -q -p no:cacheprovider --durations=10 \
+    timeout --kill-after=10 1500 "$venv/bin/python" -m pytest -q -p no:cacheprovider --durations=10 \
         --daemon="$bin/sandbox-manager" Tests/EndToEnd
 }
 

@@ -14,6 +14,8 @@ enum Scripts {
             local kept = call('GET', REPLY)
             if kept then return cmsgpack.unpack(kept) end
             local answer = body()
+            -- Nothing was done: asking again does no harm.
+            if #answer == 0 then return answer end
             call('SET', REPLY, cmsgpack.pack(answer), 'PX', 4000)
             return answer
             """

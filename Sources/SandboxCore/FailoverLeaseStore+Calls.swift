@@ -17,10 +17,20 @@ extension FailoverLeaseStore {
     public func reserve(_ request: ReservationRequest) async throws(StoreError) -> ReserveOutcome {
         var share = request
         if case .degrade(let replicas) = policy { share.limits = request.limits.share(of: replicas) }
-        let (outcome, isAlone) = try await ask { store throws(StoreError) in
-            (try await store.reserve(request), false)
-        } alone: { [share] books in
-            (books.reserve(share), true)
+        let (outcome, isAlone): (ReserveOutcome, Bool)
+        do throws(StoreError) {
+            (outcome, isAlone) = try await ask { store throws(StoreError) in
+                (try await store.reserve(request), false)
+            } alone: { [share] books in
+                (books.reserve(share), true)
+            }
+        } catch {
+            // It may have been reserved, and the reply lost: nobody will create under it.
+            write { journal, now in
+                journal.reserved(request, Epoch(0), now: now)
+                journal.changed(request.token, to: .abandoned)
+            }
+            throw error
         }
         guard case .reserved(let epoch) = outcome else { return outcome }
         write { $0.reserved(request, epoch, now: $1) }

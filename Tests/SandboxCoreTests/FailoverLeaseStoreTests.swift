@@ -366,6 +366,23 @@ struct FailoverLeaseStoreTests {
         #expect(fleet.provider.count(of: .create) == 1)
     }
 
+    @Test func `I9: where outages are refused, a reservation whose reply was lost does not block its key`() async throws {
+        let fleet = try await Fleet(policy: .refuse)
+        fleet.a.connection.fail(.repliesLost)
+        let reserving = ReservationRequest(
+            key: try key(),
+            owner: "replica-0",
+            token: CreationToken("t"),
+            limits: SlotLimits(perUser: 2, total: 9),
+            intentDeadline: .seconds(195)
+        )
+        await #expect(throws: StoreError.self) { try await fleet.a.store.reserve(reserving) }
+        #expect(fleet.server.books.usage().reservations == 1)
+        await fleet.mend(fleet.a)
+        #expect(fleet.server.books.usage() == StoreUsage())
+        #expect(try await fleet.b.manager.acquire(try key()).source == .created)
+    }
+
     @Test func `I7: nobody is reaped right after an outage, before others could tell of uses`() async throws {
         let fleet = try await Fleet { $0.idleTimeout = .seconds(40) }
         _ = try await fleet.a.manager.acquire(try key())
