@@ -13,7 +13,7 @@ extension ScriptedProvider {
     /// What lives here under `id`.
     public func info(_ id: SandboxID, timeout: Duration) async throws(ProviderError) -> SandboxInfo? {
         try await end(Call(operation: .info, sandbox: id, timeout: timeout)) { state, time in
-            .success(state.live[id].map { Self.info(of: $0, time: time) })
+            .success(state.live[id].map { Self.info(of: $0, state, time) })
         }
     }
 
@@ -23,6 +23,7 @@ extension ScriptedProvider {
             guard !state.hidesFromLists else { return .success([]) }
             let ghosts = state.ghosts.filter { state.live[$0.sandbox.id] == nil }
             let matching = (Array(state.live.values) + ghosts).filter { live in
+                guard !state.unlabelled.contains(live.sandbox.id) else { return false }
                 let labels = live.order.labels
                 return switch filter {
                 case .environment(let environment): labels.environment == environment
@@ -31,7 +32,7 @@ extension ScriptedProvider {
                 }
             }
             return .success(
-                matching.map { Self.info(of: $0, time: time) }.sorted {
+                matching.map { Self.info(of: $0, state, time) }.sorted {
                     $0.sandbox.id.rawValue < $1.sandbox.id.rawValue
                 }
             )
@@ -135,18 +136,21 @@ extension ScriptedProvider {
         ProviderError(operation, .gone, "no such sandbox", effect: .none)
     }
 
-    private static func info(of live: Live, time: any TimeSource) -> SandboxInfo {
+    private static func info(of live: Live, _ state: State, _ time: any TimeSource) -> SandboxInfo {
         var sandbox = live.sandbox
         sandbox.remainingLife = live.expiry - time.now()
         var metadata = live.order.metadata
-        metadata["user_id"] = live.order.labels.key.user
-        metadata["project_id"] = live.order.labels.key.project
+        let isLabelled = !state.unlabelled.contains(live.sandbox.id)
+        if isLabelled {
+            metadata["user_id"] = live.order.labels.key.user
+            metadata["project_id"] = live.order.labels.key.project
+        }
         return SandboxInfo(
             sandbox: sandbox,
             state: live.state,
             startedAt: live.startedAt,
             metadata: metadata,
-            labels: live.order.labels
+            labels: isLabelled ? live.order.labels : nil
         )
     }
 }

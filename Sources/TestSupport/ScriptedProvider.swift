@@ -78,6 +78,7 @@ public final class ScriptedProvider: SandboxProvider {
         var grantShortfall: Duration = .zero
         var hidesFromLists = false
         var ghosts: [Live] = []
+        var unlabelled: Set<SandboxID> = []
         var ignoresCancellation = false
         var isShutDown = false
     }
@@ -158,6 +159,16 @@ public final class ScriptedProvider: SandboxProvider {
     @discardableResult
     public func plant(_ order: CreateRequest) -> SandboxID {
         state.withLock { Self.make(order, in: &$0, time: time).id }
+    }
+
+    /// Puts a sandbox in that carries no labels of ours, only its order's metadata, as an earlier manager made them.
+    @discardableResult
+    public func plantUnlabelled(_ order: CreateRequest) -> SandboxID {
+        state.withLock { state in
+            let id = Self.make(order, in: &state, time: time).id
+            state.unlabelled.insert(id)
+            return id
+        }
     }
 
     /// Waits for a held call of `operation` that was not handed out before.

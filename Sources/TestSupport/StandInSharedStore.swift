@@ -10,6 +10,8 @@ public final class StandInServer: Sendable {
         var connections: [StandInSharedStore] = []
         /// How many more calls it answers before it forgets everything.
         var callsUntilLoss: Int?
+        /// Ids that an earlier manager noted; they count only where the books hold nothing.
+        var notedIDs: [LeaseKey: SandboxID] = [:]
     }
 
     let state: Mutex<State>
@@ -46,6 +48,15 @@ public final class StandInServer: Sendable {
     /// Forgets everything again, as soon as it has answered so many more calls.
     public func lose(afterCalls calls: Int) {
         state.withLock { $0.callsUntilLoss = calls }
+    }
+
+    /// Notes an id for a key as an earlier manager did.
+    public func note(_ sandbox: SandboxID, for key: LeaseKey) {
+        state.withLock { $0.notedIDs[key] = sandbox }
+    }
+
+    func noted(for key: LeaseKey) -> StoreEntry? {
+        state.withLock { $0.notedIDs[key] }.map { .unverified($0) }
     }
 
     /// Opens a connection for one replica.
@@ -182,8 +193,10 @@ extension StandInSharedStore {
 
     /// Always `redis`.
     public var mode: StoreMode { .redis }
-    /// Passed on.
-    public func lookup(_ key: LeaseKey) async throws(StoreError) -> StoreEntry? { try call { $0.lookup(key) } }
+    /// Passed on; where the books hold nothing, what an earlier manager noted counts.
+    public func lookup(_ key: LeaseKey) async throws(StoreError) -> StoreEntry? {
+        try call { $0.lookup(key) } ?? server.noted(for: key)
+    }
     /// Passed on.
     public func reserve(_ request: ReservationRequest) async throws(StoreError) -> ReserveOutcome {
         try call { $0.reserve(request) }
