@@ -17,12 +17,15 @@ extension FailoverLeaseStore {
     public func reserve(_ request: ReservationRequest) async throws(StoreError) -> ReserveOutcome {
         var share = request
         if case .degrade(let replicas) = policy { share.limits = request.limits.share(of: replicas) }
-        let (outcome, isAlone): (ReserveOutcome, Bool)
         do throws(StoreError) {
-            (outcome, isAlone) = try await ask { store throws(StoreError) in
-                (try await store.reserve(request), false)
-            } alone: { [share] books in
-                (books.reserve(share), true)
+            return try await ask { store throws(StoreError) in
+                try await store.reserve(request)
+            } alone: { [share] in
+                $0.reserve(share)
+            } note: { state, outcome, isAlone, now in
+                guard case .reserved(let epoch) = outcome else { return }
+                state.journal.reserved(request, epoch, now: now)
+                if isAlone { state.reservedAlone.insert(request.token) }
             }
         } catch {
             // It may have been reserved, and the reply lost: nobody will create under it.
@@ -32,29 +35,24 @@ extension FailoverLeaseStore {
             }
             throw error
         }
-        guard case .reserved(let epoch) = outcome else { return outcome }
-        write { $0.reserved(request, epoch, now: $1) }
-        if isAlone { state.withLock { _ = $0.reservedAlone.insert(request.token) } }
-        return outcome
     }
 
     /// See ``LeaseStore/commit(_:)``.
     public func commit(_ lease: LeaseRecord) async throws(StoreError) -> Epoch? {
         do throws(StoreError) {
-            let epoch = try await ask { store throws(StoreError) in
+            return try await ask { store throws(StoreError) in
                 try await store.commit(lease)
             } alone: {
                 $0.commit(lease)
-            }
-            write { journal, now in
-                journal.settled(lease.token)
+            } note: { state, epoch, _, now in
+                state.journal.settled(lease.token)
                 guard epoch == nil else { return }
-                journal.condemned(
-                    KillTicket(sandbox: lease.sandbox.id, token: lease.token, key: lease.key, reason: .fenced),
+                let (sandbox, token) = (lease.sandbox.id, lease.token)
+                state.journal.condemned(
+                    KillTicket(sandbox: sandbox, token: token, key: lease.key, reason: .fenced),
                     now: now
                 )
             }
-            return epoch
         } catch {
             // The sandbox exists: the store hears of it as soon as it is back (I3).
             write { journal, _ in journal.owesCommit(lease) }
@@ -75,14 +73,13 @@ extension FailoverLeaseStore {
     public func abandon(_ key: LeaseKey, token: CreationToken) async throws(StoreError) {
         // Noted first: also while the store is away, it has to hear of it.
         write { journal, _ in journal.changed(token, to: .abandoned) }
-        let isTold = try await ask { store throws(StoreError) in
+        try await ask { store throws(StoreError) in
             try await store.abandon(key, token: token)
-            return true
         } alone: {
             $0.abandon(key, token: token)
-            return false
+        } note: { state, _, isAlone, _ in
+            if !isAlone { state.journal.settled(token) }
         }
-        if isTold { write { journal, _ in journal.settled(token) } }
     }
 
     /// See ``LeaseStore/detachIntent(_:token:)``.
@@ -97,13 +94,13 @@ extension FailoverLeaseStore {
 
     /// See ``LeaseStore/release(_:reason:)``.
     public func release(_ key: LeaseKey, reason: KillReason) async throws(StoreError) -> ReleaseOutcome {
-        let outcome = try await ask { store throws(StoreError) in
+        try await ask { store throws(StoreError) in
             try await store.release(key, reason: reason)
         } alone: {
             $0.release(key, reason: reason)
+        } note: { state, outcome, _, now in
+            if case .ended(let ticket) = outcome { state.journal.condemned(ticket, now: now) }
         }
-        if case .ended(let ticket) = outcome { write { $0.condemned(ticket, now: $1) } }
-        return outcome
     }
 
     /// See ``LeaseStore/end(_:epoch:idleFor:reason:)``.
@@ -113,26 +110,27 @@ extension FailoverLeaseStore {
         idleFor: Duration?,
         reason: KillReason
     ) async throws(StoreError) -> KillTicket? {
-        let ticket = try await ask { store throws(StoreError) in
+        try await ask { store throws(StoreError) in
             try await store.end(key, epoch: epoch, idleFor: idleFor, reason: reason)
         } alone: {
             $0.end(key, epoch: epoch, idleFor: idleFor, reason: reason)
+        } note: { state, ticket, _, now in
+            if let ticket { state.journal.condemned(ticket, now: now) }
         }
-        if let ticket { write { $0.condemned(ticket, now: $1) } }
-        return ticket
     }
 
     /// See ``LeaseStore/forget(_:epoch:)``.
     public func forget(_ key: LeaseKey, epoch: Epoch) async throws(StoreError) -> Bool {
-        let (wasThere, absent) = try await ask { store throws(StoreError) -> (Bool, KillTicket?) in
+        let (wasThere, _) = try await ask { store throws(StoreError) -> (Bool, KillTicket?) in
             (try await store.forget(key, epoch: epoch), nil)
         } alone: { books in
             guard case .lease(let record) = books.lookup(key), books.forget(key, epoch: epoch) else {
                 return (false, nil)
             }
             return (true, KillTicket(sandbox: record.sandbox.id, token: record.token, key: key, reason: .orphan))
+        } note: { state, answer, _, now in
+            if let absent = answer.1 { state.journal.confirmed(absent, isToldLater: true, now: now) }
         }
-        if let absent { write { $0.confirmed(absent, isToldLater: true, now: $1) } }
         return wasThere
     }
 
@@ -220,13 +218,13 @@ extension FailoverLeaseStore {
 
     /// See ``LeaseStore/confirmKilled(_:)``.
     public func confirmKilled(_ ticket: KillTicket) async throws(StoreError) -> Bool {
-        let (wasThere, isTold) = try await ask { store throws(StoreError) in
-            (try await store.confirmKilled(ticket), true)
+        try await ask { store throws(StoreError) in
+            try await store.confirmKilled(ticket)
         } alone: {
-            ($0.confirmKilled(ticket), false)
+            $0.confirmKilled(ticket)
+        } note: { state, _, isAlone, now in
+            state.journal.confirmed(ticket, isToldLater: isAlone, now: now)
         }
-        write { $0.confirmed(ticket, isToldLater: !isTold, now: $1) }
-        return wasThere
     }
 
     /// See ``LeaseStore/deferKill(_:by:)``.
@@ -262,12 +260,11 @@ extension FailoverLeaseStore {
             try await store.resolveIntent(intent, found: found)
         } alone: {
             $0.resolveIntent(intent, found: found)
-        }
-        write { journal, now in
-            journal.settled(intent.token)
+        } note: { state, _, _, now in
+            state.journal.settled(intent.token)
             for (position, sandbox) in found.enumerated() {
                 let token = position == 0 ? intent.token : nil
-                journal.condemned(
+                state.journal.condemned(
                     KillTicket(sandbox: sandbox, token: token, key: intent.key, reason: .orphan),
                     now: now
                 )

@@ -222,8 +222,8 @@ extension FailoverLeaseStore {
             state.standing = .attached
             state.isMerging = false
             state.incarnation = attachment.incarnation
-            // What other replicas did meanwhile with what this one kept alone, only the provider can tell.
-            state.isComplete = attachment.isComplete && awayFor == nil
+            // What other replicas did meanwhile with what this one put back, only the provider can tell.
+            state.isComplete = attachment.isComplete && awayFor == nil && leases == 0
             state.awaySince = nil
             // After a loss the last uses of other replicas may be missing as well.
             if !isFirst { state.reapsFrom = now + min(awayFor ?? Self.longestReapPause, Self.longestReapPause) }

@@ -125,12 +125,15 @@ public final class FailoverLeaseStore: LeaseStore {
     /// - Parameters:
     ///   - question: What to ask the shared store.
     ///   - alone: The same, asked of the books of this process.
+    ///   - note: What to write down of the answer; in one step with an answer of these books, so that a merge sees both.
     /// - Returns: The answer of whichever was asked.
     /// - Throws: What the shared store refused; that it is away, where work without it is refused; that it was lost
     ///   over and over.
+    @discardableResult
     func ask<Value: Sendable>(
         _ question: (any SharedLeaseStore) async throws(StoreError) -> Value,
-        alone: (MemoryLeaseStore) -> Value
+        alone: (MemoryLeaseStore) -> Value,
+        note: (inout State, Value, _ isAlone: Bool, MonotonicInstant) -> Void = { _, _, _, _ in }
     ) async throws(StoreError) -> Value {
         let deadline = runtime.time.now() + Self.patience
         var failure = StoreError("the store is away")
@@ -139,7 +142,10 @@ public final class FailoverLeaseStore: LeaseStore {
             switch await settledStanding(until: deadline) {
             case .attached:
                 do throws(StoreError) {
-                    return try await question(shared)
+                    let value = try await question(shared)
+                    let now = runtime.time.now()
+                    state.withLock { note(&$0, value, false, now) }
+                    return value
                 } catch {
                     failure = error
                 }
@@ -148,19 +154,23 @@ public final class FailoverLeaseStore: LeaseStore {
                 case .lost: await rejoin(afterLoss: true)
                 case .unreachable: detach(because: failure)
                 }
-            case .starting, .merging:
+            case .starting:
                 // It took too long to find out.
                 detach(because: StoreError("the store does not answer"))
+            case .merging:
+                throw StoreError("the store is still being told what it lacks")
             case .away:
+                let now = runtime.time.now()
                 // In one step with the look at the standing: a merge sees all of it or none.
-                let value = state.withLock { state -> Value? in
-                    guard case .away(let books?) = state.standing else { return nil }
-                    return alone(books.store)
+                let (value, isAway) = state.withLock { state -> (Value?, Bool) in
+                    guard case .away(let books) = state.standing else { return (nil, false) }
+                    guard let books else { return (nil, true) }
+                    let value = alone(books.store)
+                    note(&state, value, true, now)
+                    return (value, true)
                 }
                 if let value { return value }
-                if case .refuse = policy {
-                    throw StoreError("the store does not answer, and work without it is refused")
-                }
+                if isAway { throw StoreError("the store does not answer, and work without it is refused") }
             }
         }
         throw failure
@@ -172,6 +182,7 @@ public final class FailoverLeaseStore: LeaseStore {
             switch state.standing {
             case .attached, .away: return (state.standing, nil)
             case .starting, .merging:
+                guard runtime.time.now() < deadline else { return (state.standing, nil) }
                 let turn = OneShot<Void>()
                 state.waiting.append(turn)
                 return (state.standing, turn)

@@ -37,6 +37,7 @@ struct StoreJournal {
     private(set) var commits: [CreationToken: LeaseRecord] = [:]
 
     var count: Int { creations.count + deaths.count + commits.count }
+    var isEmpty: Bool { count == 0 }
 
     /// The age of the oldest creation or death; zero when there is none.
     func oldest(now: MonotonicInstant) -> Duration {

@@ -85,7 +85,8 @@ struct FailoverRejoinTests {
         #expect(fleet.provider.count(of: .create) == 1)
     }
 
-    @Test func `I9: where outages are refused, a reservation whose reply was lost does not block its key`() async throws {
+    @Test func `I9: where outages are refused, a reservation whose reply was lost does not block its key`() async throws
+    {
         let fleet = try await Fleet(policy: .refuse)
         fleet.a.connection.fail(.repliesLost)
         let reserving = ReservationRequest(
