@@ -129,7 +129,7 @@ extension SandboxManager {
             try await forget(lease)
             throw .gone
         case .failure(let error):
-            throw .provider(error)
+            throw ManagerError(error)
         }
     }
 
@@ -175,7 +175,7 @@ extension SandboxManager {
         }
         switch found {
         case .failure(let error):
-            throw .provider(error)
+            throw ManagerError(error)
         case .success(nil):
             try await forget(lease)
             return nil
