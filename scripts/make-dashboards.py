@@ -249,6 +249,7 @@ CAPACITY = [
         "At the limit acquires are refused: end idle leases sooner (lease.idleTimeoutSeconds), raise limits.total.",
         (greatest("instance", SLOTS_IN_USE), "{{instance}} in use"),
         (greatest("instance", SLOTS_LIMIT), "{{instance}} limit"),
+        alerts=["SandboxManagerProviderRateLimited"],
     ),
     series(
         "Fullest user against the limit",
@@ -384,7 +385,7 @@ PROVIDER = [
         "Is the provider well?",
         "http_401: the key; http_429: our pace or quota; timed_out, http_5xx, reset: their status page.",
         (total("result", rate("provider_requests_total")) + " > 0", "{{result}}"),
-        alerts=["SandboxManagerKillBacklogOld"],
+        alerts=["SandboxManagerKillBacklogOld", "SandboxManagerBreakerOpen", "SandboxManagerProviderRateLimited"],
     ),
     series(
         "Provider: failures by operation",
@@ -395,6 +396,7 @@ PROVIDER = [
             total("operation, result", rate("provider_requests_total", 'result!="ok"')) + " > 0",
             "{{operation}} {{result}}",
         ),
+        alerts=["SandboxManagerBreakerOpen", "SandboxManagerRetryStorm", "SandboxManagerRetriesExhausted"],
     ),
     *histogram(
         "Provider: latency",
@@ -412,6 +414,7 @@ RETRIES = [
         "How much do we ask again?",
         "Retries that grow with the failures are a storm in the making: they must stay a fraction of the requests.",
         (total("operation, reason", rate("retries_total")) + " > 0", "{{operation}} {{reason}}"),
+        alerts=["SandboxManagerRetryStorm"],
     ),
     series(
         "Retries exhausted",
@@ -419,6 +422,78 @@ RETRIES = [
         "What failed in spite of all retries?",
         "Those callers got an error: the provider's failures by operation say which.",
         (total("operation", rate("retries_exhausted_total")), "{{operation}}"),
+        alerts=["SandboxManagerRetriesExhausted"],
+    ),
+]
+
+RETRY_LIMITS = [
+    series(
+        "Retries: share of the requests",
+        "percentunit",
+        "Which share of the requests to the provider repeats one that failed?",
+        "The line is the alert's threshold. Creates alone stay below one in ten: what is above that is kills.",
+        (selector("instance:sandbox_manager_retries:ratio_rate5m"), "{{instance}}"),
+        alerts=["SandboxManagerRetryStorm"],
+        lines=[0.2],
+    ),
+    series(
+        "Retry budget",
+        "short",
+        "How many creates may be retried right now?",
+        "At 0 failures reach the users at once; every ten creates make room for one more retry.",
+        (greatest("instance", selector("retry_budget")), "{{instance}}"),
+        alerts=["SandboxManagerRetriesExhausted"],
+    ),
+]
+
+BREAKERS = [
+    series(
+        "Breaker state",
+        "bool_on_off",
+        "Do the upstreams get calls?",
+        "open: the provider fails or is slow, see its row; the store's is open while it is away. half_open: a trial.",
+        (greatest("instance, upstream, state", selector("breaker_state")), "{{instance}} {{upstream}} {{state}}"),
+        alerts=["SandboxManagerBreakerOpen"],
+    ),
+    series(
+        "Breaker: changes",
+        "ops",
+        "How often does a breaker change?",
+        "open and half_open in turns is an upstream that stays down; closed among them is one that comes and goes.",
+        (total("upstream, to", rate("breaker_transitions_total")), "{{upstream}} to {{to}}"),
+        alerts=["SandboxManagerBreakerOpen"],
+    ),
+    series(
+        "Breaker: calls refused",
+        "ops",
+        "How many calls fail at once because a breaker is open?",
+        "These are errors that users see as breaker_open, or for the store as store_unavailable.",
+        (total("upstream", rate("breaker_rejections_total")), "{{upstream}}"),
+        alerts=["SandboxManagerBreakerOpen"],
+    ),
+]
+
+CREATION_RATE = [
+    series(
+        "Creations refused for their rate",
+        "ops",
+        "Who creates too fast?",
+        "user: our limit for one user, rate.createsPerUserPerMinute. global: the provider asked us to wait.",
+        (total("scope", rate("rate_limited_total")), "{{scope}}"),
+        alerts=["SandboxManagerProviderRateLimited"],
+        width=12,
+    ),
+    series(
+        "Provider: refusals by a limit",
+        "reqps",
+        "Which of the provider's limits do we run into?",
+        "concurrency: the account runs too many sandboxes. rate: we ask too often.",
+        (
+            total("operation, result", rate("provider_requests_total", 'result=~"http_429_concurrency|http_429_rate"')),
+            "{{operation}} {{result}}",
+        ),
+        alerts=["SandboxManagerProviderRateLimited"],
+        width=12,
     ),
 ]
 
@@ -820,7 +895,9 @@ BOARDS = [
         "Whom the manager depends on: the provider and the store. Whether they are well, and what we ask of them.",
         [
             ("Provider", PROVIDER),
-            ("Retries", RETRIES),
+            ("Breakers", BREAKERS),
+            ("Creation rate", CREATION_RATE),
+            ("Retries", [*RETRIES, *RETRY_LIMITS]),
             ("Health checks", HEALTH_CHECKS),
             ("Store", STORE),
         ],

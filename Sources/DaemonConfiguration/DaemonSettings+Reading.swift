@@ -13,16 +13,6 @@ extension DaemonSettings {
         api = APISettings(reading: &reader, from: table)
         metrics = reader.value(table.metricsListen)
         requestDeadline = reader.value(table.requestDeadline)
-        breaker = BreakerSettings(
-            failureRatio: reader.value(table.breakerFailureRatio),
-            slowCall: reader.value(table.breakerSlowCall),
-            minimumCalls: reader.value(table.breakerMinimumCalls),
-            open: reader.value(table.breakerOpen)
-        )
-        rate = RateSettings(
-            createsPerUserPerMinute: reader.value(table.rateCreates),
-            burst: reader.value(table.rateBurst)
-        )
         pool = PoolSettings(target: reader.value(table.poolTarget), perSecond: reader.value(table.poolPerSecond))
         reconciler = ReconcilerSettings(
             interval: reader.value(table.reconcilerInterval),
@@ -113,6 +103,14 @@ extension ManagerConfiguration {
         killTimeout = reader.value(table.killTimeout)
         healthTimeout = reader.value(table.healthTimeout)
         freshWindow = reader.value(table.healthFreshWindow)
+        breaker.failureRatio = reader.value(table.breakerFailureRatio)
+        breaker.slowCall = reader.value(table.breakerSlowCall)
+        breaker.minimumCalls = reader.value(table.breakerMinimumCalls)
+        breaker.open = reader.value(table.breakerOpen)
+        creationRate = CreationRate(
+            perMinute: reader.value(table.rateCreates),
+            burst: reader.value(table.rateBurst)
+        )
         reaperInterval = reader.value(table.reaperInterval)
     }
 }

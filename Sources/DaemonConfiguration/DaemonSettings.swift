@@ -18,10 +18,6 @@ public struct DaemonSettings: Sendable {
     public var e2b: E2BSettings
     /// The shared store.
     public var redis: RedisSettings
-    /// When the provider is left alone for a while.
-    public var breaker: BreakerSettings
-    /// How fast one user may create.
-    public var rate: RateSettings
     /// Sandboxes made ahead of demand.
     public var pool: PoolSettings
     /// The comparison of the store with the provider.
@@ -104,29 +100,6 @@ public struct RedisSettings: Sendable, Hashable {
     public var expectedReplicas: Int
     /// Time limit of one command.
     public var commandTimeout: Duration
-}
-
-/// When the provider is left alone for a while.
-public struct BreakerSettings: Sendable, Hashable {
-    /// The share of failed or slow calls that opens it; above 0, at most 1.
-    public var failureRatio: Double
-    /// From when on a call counts as slow.
-    public var slowCall: Duration
-    /// Calls that must have been seen before it may open.
-    public var minimumCalls: Int
-    /// How long it stays open.
-    public var open: Duration
-}
-
-/// How fast one user may create.
-public struct RateSettings: Sendable, Hashable {
-    /// Tokens that flow in each minute; 0 switches the limit off.
-    public var createsPerUserPerMinute: Int
-    /// Tokens that may be saved up; 0 switches the limit off.
-    public var burst: Int
-
-    /// Whether creations are limited at all.
-    public var isEnabled: Bool { createsPerUserPerMinute > 0 && burst > 0 }
 }
 
 /// Sandboxes made ahead of demand.

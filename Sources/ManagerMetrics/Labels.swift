@@ -43,6 +43,18 @@ extension RetriedOperation: MetricLabel {
     /// `operation`.
     public static var labelName: String { "operation" }
 }
+extension Upstream: MetricLabel {
+    /// `upstream`.
+    public static var labelName: String { "upstream" }
+}
+extension BreakerState: MetricLabel {
+    /// `state`.
+    public static var labelName: String { "state" }
+}
+extension RateLimitScope: MetricLabel {
+    /// `scope`.
+    public static var labelName: String { "scope" }
+}
 extension HealthResult: MetricLabel {
     /// `result`.
     public static var labelName: String { "result" }
@@ -106,6 +118,20 @@ enum CountedProviderOperation: String, MetricLabel {
     static var labelName: String { "operation" }
 
     init?(_ operation: ProviderOperation) { self.init(rawValue: operation.rawValue) }
+}
+
+/// The state that a breaker changed to, where that is an event.
+enum BreakerTransition: MetricLabel {
+    case to(BreakerState)
+
+    static var allCases: [BreakerTransition] { BreakerState.allCases.map { .to($0) } }
+    static var labelName: String { "to" }
+
+    var labelValue: String {
+        switch self {
+        case .to(let state): state.rawValue
+        }
+    }
 }
 
 /// What a lease can be.

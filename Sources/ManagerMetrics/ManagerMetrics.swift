@@ -71,6 +71,7 @@ public final class ManagerMetrics: ManagerObserver {
             let gauges = manager()
             locks.collect(gauges.userLocks)
             fleet.collect(gauges)
+            upstream.collect(gauges)
             collections.collect(gauges.collections)
             for (loop, interval) in gauges.loopIntervals { loops.interval.set(loop, to: interval.inSeconds) }
         }
@@ -183,6 +184,17 @@ extension ManagerMetrics {
 
     /// Counts.
     public func retriesExhausted(_ operation: RetriedOperation) { upstream.exhausted.increment(operation) }
+
+    /// Counts by what it changed to.
+    public func breakerChanged(_ upstream: Upstream, to state: BreakerState) {
+        self.upstream.breakerTransitions.increment(upstream, .to(state))
+    }
+
+    /// Counts.
+    public func breakerRejected(_ upstream: Upstream) { self.upstream.breakerRejections.increment(upstream) }
+
+    /// Counts by scope.
+    public func rateLimited(_ scope: RateLimitScope) { upstream.rateLimited.increment(scope) }
 
     /// Counts by verdict, and observes.
     public func healthChecked(_ result: HealthResult, took: Duration) {

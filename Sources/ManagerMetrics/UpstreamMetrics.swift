@@ -7,6 +7,11 @@ struct UpstreamMetrics {
     let duration: HistogramFamily<CountedProviderOperation>
     let retries: CounterFamily2<RetriedOperation, RetryReason>
     let exhausted: CounterFamily<RetriedOperation>
+    let retryBudget: Gauge
+    let rateLimited: CounterFamily<RateLimitScope>
+    let breakerState: GaugeFamily2<Upstream, BreakerState>
+    let breakerTransitions: CounterFamily2<Upstream, BreakerTransition>
+    let breakerRejections: CounterFamily<Upstream>
     let checks: CounterFamily<HealthResult>
     let checkDuration: Histogram
     let checksSkipped: CounterFamily<HealthSkipReason>
@@ -32,8 +37,35 @@ struct UpstreamMetrics {
         )
         exhausted = try registry.counter(
             "\(prefix)retries_exhausted_total",
-            help: "Operations that failed after all their retries.",
+            help: "Operations that failed after all their retries, or that the budget allowed no retry.",
             by: RetriedOperation.self
+        )
+        retryBudget = try registry.gauge(
+            "\(prefix)retry_budget",
+            help: "Retries of creates that may be made at this moment; at 0 failures are final at once."
+        )
+        rateLimited = try registry.counter(
+            "\(prefix)rate_limited_total",
+            help:
+                "Creations refused for their rate: by the limit of the user, or held back because the provider asked.",
+            by: RateLimitScope.self
+        )
+        breakerState = try registry.gauge(
+            "\(prefix)breaker_state",
+            help: "1 for the state of the breaker before an upstream.",
+            by: Upstream.self,
+            BreakerState.self
+        )
+        breakerTransitions = try registry.counter(
+            "\(prefix)breaker_transitions_total",
+            help: "Changes of a breaker, by the state it changed to.",
+            by: Upstream.self,
+            BreakerTransition.self
+        )
+        breakerRejections = try registry.counter(
+            "\(prefix)breaker_rejections_total",
+            help: "Calls that were refused because a breaker was open.",
+            by: Upstream.self
         )
         checks = try registry.counter(
             "\(prefix)health_checks_total",
@@ -50,5 +82,11 @@ struct UpstreamMetrics {
             help: "Probes that were not needed or not possible.",
             by: HealthSkipReason.self
         )
+    }
+
+    func collect(_ gauges: ManagerGauges) {
+        retryBudget.set(gauges.retryBudget)
+        breakerState.setOnly(.provider, gauges.providerBreaker)
+        breakerState.setOnly(.store, gauges.storeBreaker)
     }
 }

@@ -26,6 +26,15 @@ public final class FailoverLeaseStore: LeaseStore {
         case merging
         /// To the books of this process, if there are any.
         case away(AloneBooks?)
+
+        /// The same as a circuit breaker before the shared store.
+        var breaker: BreakerState {
+            switch self {
+            case .attached: .closed
+            case .starting, .merging: .halfOpen
+            case .away: .open
+            }
+        }
     }
 
     /// The books of a process that is alone.
@@ -41,7 +50,12 @@ public final class FailoverLeaseStore: LeaseStore {
     }
 
     struct State {
-        var standing = Standing.starting
+        var standing = Standing.starting {
+            didSet {
+                if standing.breaker != oldValue.breaker { observer.breakerChanged(.store, to: standing.breaker) }
+            }
+        }
+        let observer: any ManagerObserver
         var journal = StoreJournal()
         var incarnation: String?
         var isComplete = false
@@ -70,7 +84,8 @@ public final class FailoverLeaseStore: LeaseStore {
     let runtime: Runtime
     let claim: Duration
     let log: Logger
-    let state = Mutex(State())
+    let observer: any ManagerObserver
+    let state: Mutex<State>
     private let clientBox = Mutex(WeakClient())
 
     /// Joins the parts; ``run()`` connects.
@@ -80,14 +95,18 @@ public final class FailoverLeaseStore: LeaseStore {
     ///   - policy: How to go on without it.
     ///   - claim: How long whoever ends a lease has the kill to themselves; a little over a kill's time limit.
     ///   - runtime: Clocks and spawning.
+    ///   - observer: Hears of every change between attached, merging and away.
     ///   - log: Gets one line for each change between attached and away.
     public init(
         shared: any SharedLeaseStore,
         policy: OutagePolicy,
         claim: Duration = .seconds(20),
         runtime: Runtime,
+        observer: any ManagerObserver = SilentObserver(),
         log: Logger = Logger(label: "store")
     ) {
+        self.observer = observer
+        state = Mutex(State(observer: observer))
         self.shared = shared
         self.policy = policy
         self.claim = claim
@@ -105,6 +124,9 @@ public final class FailoverLeaseStore: LeaseStore {
             }
         }
     }
+
+    /// Open while the shared store is away, half open until it is known to be there and has heard what it lacks.
+    public var breaker: BreakerState { state.withLock { $0.standing.breaker } }
 
     /// Whether the shared store is there and knows everything that runs.
     public var isComplete: Bool {
@@ -170,7 +192,10 @@ public final class FailoverLeaseStore: LeaseStore {
                     return (value, true)
                 }
                 if let value { return value }
-                if isAway { throw StoreError("the store does not answer, and work without it is refused") }
+                if isAway {
+                    observer.breakerRejected(.store)
+                    throw StoreError("the store does not answer, and work without it is refused")
+                }
             }
         }
         throw failure

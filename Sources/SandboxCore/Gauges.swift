@@ -16,6 +16,12 @@ public struct ManagerGauges: Sendable, Hashable {
     public var limits: SlotLimits
     /// Where the shared truth lives.
     public var storeMode: StoreMode
+    /// What the breaker before the provider does.
+    public var providerBreaker = BreakerState.closed
+    /// What the breaker before the store does.
+    public var storeBreaker = BreakerState.closed
+    /// Retries that the budget allows right now.
+    public var retryBudget = 0
     /// Every keyed in-memory collection of the manager.
     public var collections: [CollectionGauges] = []
     /// Intervals of the loops that run.

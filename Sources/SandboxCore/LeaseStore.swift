@@ -6,6 +6,8 @@
 public protocol LeaseStore: Sendable {
     /// Where the truth lives right now.
     var mode: StoreMode { get }
+    /// Whether calls reach the store that is shared; closed where there is none.
+    var breaker: BreakerState { get }
 
     /// What the store holds for `key`: a lease, another's reservation, or nothing.
     func lookup(_ key: LeaseKey) async throws(StoreError) -> StoreEntry?
@@ -119,6 +121,8 @@ public protocol LeaseStore: Sendable {
 extension LeaseStore {
     /// None.
     public var collections: [CollectionGauges] { [] }
+    /// Closed: nothing stands before the store.
+    public var breaker: BreakerState { .closed }
     /// Always.
     public var isComplete: Bool { true }
     /// Nothing to do.

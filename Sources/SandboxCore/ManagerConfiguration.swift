@@ -33,6 +33,11 @@ public struct ManagerConfiguration: Sendable {
     /// How long after its last use a lease is handed out without a probe.
     public var freshWindow: Duration = .seconds(30)
 
+    /// When calls are kept from a provider that fails.
+    public var breaker = BreakerPolicy()
+    /// How fast one user may create.
+    public var creationRate = CreationRate(perMinute: 30, burst: 10)
+
     /// Time limit of a request as a whole.
     public var requestDeadline: Duration = .seconds(90)
     /// How many callers may wait for user locks at once.

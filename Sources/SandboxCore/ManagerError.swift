@@ -48,6 +48,15 @@ public enum ManagerError: Error, Sendable, Hashable {
     /// Our own fault.
     case `internal`(String)
 
+    /// A provider's failure as the manager's.
+    init(_ error: ProviderError) {
+        if error.kind == .breakerOpen {
+            self = .breakerOpen(retryAfter: error.retryAfter ?? .seconds(1))
+        } else {
+            self = .provider(error)
+        }
+    }
+
     /// The closed-set name.
     public var reason: ErrorReason {
         switch self {
@@ -112,6 +121,7 @@ public enum ManagerError: Error, Sendable, Hashable {
         case .malformed: .providerProtocol
         case .cancelled: .providerUnavailable
         case .unsupported: .unsupported
+        case .breakerOpen: .breakerOpen
         case .http(401), .http(403): .providerUnauthorized
         case .http(let status): status >= 500 ? .providerUnavailable : .providerRejected
         }

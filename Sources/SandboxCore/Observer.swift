@@ -34,6 +34,12 @@ public protocol ManagerObserver: Sendable {
     func retried(_ operation: RetriedOperation, because reason: RetryReason)
     /// All attempts failed.
     func retriesExhausted(_ operation: RetriedOperation)
+    /// The circuit breaker before an upstream changed its mind.
+    func breakerChanged(_ upstream: Upstream, to state: BreakerState)
+    /// A call was refused because the breaker is open.
+    func breakerRejected(_ upstream: Upstream)
+    /// A creation was refused because of its rate.
+    func rateLimited(_ scope: RateLimitScope)
     /// A probe ended.
     func healthChecked(_ result: HealthResult, took: Duration)
     /// A probe was not needed or not possible.
@@ -89,6 +95,12 @@ extension ManagerObserver {
     public func retried(_ operation: RetriedOperation, because reason: RetryReason) {}
     /// Ignored.
     public func retriesExhausted(_ operation: RetriedOperation) {}
+    /// Ignored.
+    public func breakerChanged(_ upstream: Upstream, to state: BreakerState) {}
+    /// Ignored.
+    public func breakerRejected(_ upstream: Upstream) {}
+    /// Ignored.
+    public func rateLimited(_ scope: RateLimitScope) {}
     /// Ignored.
     public func healthChecked(_ result: HealthResult, took: Duration) {}
     /// Ignored.

@@ -1,13 +1,39 @@
-/// The provider with a time limit of our own on every call, and every call counted.
-struct ProviderCaller: Sendable {
+internal import Synchronization
+
+/// The provider with a time limit of our own on every call, every call counted, and a circuit breaker before the control
+/// plane. Probes, commands, pauses and kills pass the breaker by.
+final class ProviderCaller: Sendable {
     let provider: any SandboxProvider
-    let configuration: ManagerConfiguration
-    let runtime: Runtime
-    let observer: any ManagerObserver
+    private let configuration: ManagerConfiguration
+    private let runtime: Runtime
+    private let observer: any ManagerObserver
+    private let breaker: Mutex<CircuitBreaker>
+
+    init(
+        provider: any SandboxProvider,
+        configuration: ManagerConfiguration,
+        runtime: Runtime,
+        observer: any ManagerObserver
+    ) {
+        self.provider = provider
+        self.configuration = configuration
+        self.runtime = runtime
+        self.observer = observer
+        breaker = Mutex(CircuitBreaker(configuration.breaker))
+    }
+
+    /// What the breaker does with a call right now.
+    func breakerState() -> BreakerState {
+        let now = runtime.time.now()
+        return withBreaker { breaker in
+            breaker.advance(to: now)
+            return breaker.state
+        }
+    }
 
     func create(_ request: CreateRequest, timeout: Duration) async throws(ProviderError) -> ProviderSandbox {
         let hangs = configuration.faults.contains(.providerCreateHang)
-        return try await call(.create, timeout: timeout) { [provider, time = runtime.time] in
+        return try await guarded(.create, timeout: timeout) { [provider, time = runtime.time] in
             if hangs { await time.sleep(for: .seconds(86_400)) }
             return await Result.catching { () async throws(ProviderError) in
                 try await provider.create(request, timeout: timeout)
@@ -17,14 +43,14 @@ struct ProviderCaller: Sendable {
 
     func info(_ id: SandboxID) async throws(ProviderError) -> SandboxInfo? {
         let timeout = configuration.connectTimeout
-        return try await call(.info, timeout: timeout) { [provider] in
+        return try await guarded(.info, timeout: timeout) { [provider] in
             await Result.catching { () async throws(ProviderError) in try await provider.info(id, timeout: timeout) }
         }
     }
 
     func list(_ filter: SandboxFilter) async throws(ProviderError) -> [SandboxInfo] {
         let timeout = configuration.connectTimeout
-        return try await call(.list, timeout: timeout) { [provider] in
+        return try await guarded(.list, timeout: timeout) { [provider] in
             await Result.catching { () async throws(ProviderError) in try await provider.list(filter, timeout: timeout)
             }
         }
@@ -32,7 +58,7 @@ struct ProviderCaller: Sendable {
 
     func connect(_ id: SandboxID, life: Duration) async throws(ProviderError) -> ConnectedSandbox {
         let timeout = configuration.connectTimeout
-        return try await call(.connect, timeout: timeout) { [provider] in
+        return try await guarded(.connect, timeout: timeout) { [provider] in
             await Result.catching { () async throws(ProviderError) in
                 try await provider.connect(id, life: life, timeout: timeout)
             }
@@ -41,7 +67,7 @@ struct ProviderCaller: Sendable {
 
     func extend(_ id: SandboxID, life: Duration) async throws(ProviderError) -> Duration {
         let timeout = configuration.connectTimeout
-        return try await call(.extend, timeout: timeout) { [provider] in
+        return try await guarded(.extend, timeout: timeout) { [provider] in
             await Result.catching { () async throws(ProviderError) in
                 try await provider.extend(id, life: life, timeout: timeout)
             }
@@ -90,6 +116,48 @@ struct ProviderCaller: Sendable {
         observer.providerCalled(.health, verdict.providerResult, took: took)
         observer.healthChecked(verdict.result, took: took)
         return verdict
+    }
+
+    // MARK: Shared pieces
+
+    /// A call that the breaker decides on, and that tells it how it ended.
+    private func guarded<Value: Sendable>(
+        _ operation: ProviderOperation,
+        timeout: Duration,
+        _ work: @escaping @Sendable () async -> Result<Value, ProviderError>
+    ) async throws(ProviderError) -> Value {
+        let start = runtime.time.now()
+        let pass: CircuitBreaker.Pass
+        switch withBreaker({ $0.admit(now: start) }) {
+        case .call(let given):
+            pass = given
+        case .refuse(let wait):
+            observer.breakerRejected(.provider)
+            let words = "the provider fails and is given time to recover"
+            throw ProviderError(operation, .breakerOpen, words, effect: .none, retryAfter: wait)
+        }
+        let result = await Result.catching { () async throws(ProviderError) in
+            try await call(operation, timeout: timeout, work)
+        }
+        let outcome: CircuitBreaker.Outcome =
+            switch result {
+            case .success: .succeeded
+            case .failure(let error): error.breakerOutcome
+            }
+        let now = runtime.time.now()
+        withBreaker { $0.ended(pass, outcome, now: now) }
+        return try result.get()
+    }
+
+    /// Asks or tells the breaker; one step changes its state at most once.
+    private func withBreaker<Value: Sendable>(_ step: (inout sending CircuitBreaker) -> Value) -> Value {
+        let (value, changed) = breaker.withLock { breaker -> (Value, BreakerState?) in
+            let before = breaker.state
+            let value = step(&breaker)
+            return (value, breaker.state == before ? nil : breaker.state)
+        }
+        if let changed { observer.breakerChanged(.provider, to: changed) }
+        return value
     }
 
     private func call<Value: Sendable>(

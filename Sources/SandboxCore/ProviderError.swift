@@ -28,6 +28,8 @@ public struct ProviderError: Error, Sendable, Hashable {
         case unsupported
         /// The provider cannot work on this machine or at this moment.
         case unavailable
+        /// The circuit breaker kept the call from a provider that fails; nothing was sent.
+        case breakerOpen
     }
 
     /// Whether the call may have taken effect nevertheless.
@@ -78,7 +80,7 @@ public struct ProviderError: Error, Sendable, Hashable {
         case .concurrencyLimit: nil
         case .http(let status): status >= 500 ? .http5xx : nil
         case .malformed: .http5xx
-        case .tls, .gone, .cancelled, .unsupported, .unavailable: nil
+        case .tls, .gone, .cancelled, .unsupported, .unavailable, .breakerOpen: nil
         }
     }
 
@@ -94,7 +96,8 @@ public struct ProviderError: Error, Sendable, Hashable {
         case .rateLimited: .http429Rate
         case .gone: .http404
         case .malformed, .unsupported: .malformed
-        case .cancelled: .cancelled
+        // Never counted, as nothing was sent.
+        case .cancelled, .breakerOpen: .cancelled
         case .unavailable: .http5xx
         case .http(let status):
             switch status {
@@ -107,6 +110,16 @@ public struct ProviderError: Error, Sendable, Hashable {
             case 400..<500: .http400
             default: .malformed
             }
+        }
+    }
+
+    /// What this failure tells of the provider's health: an answer of its own is none, whatever it says.
+    var breakerOutcome: CircuitBreaker.Outcome {
+        switch kind {
+        case .timedOut, .dns, .refused, .reset, .tls, .malformed, .unavailable: .failed
+        case .http(let status): (400..<500).contains(status) ? .refused : .failed
+        case .concurrencyLimit, .rateLimited, .gone: .refused
+        case .cancelled, .unsupported, .breakerOpen: .neutral
         }
     }
 }

@@ -35,6 +35,7 @@ extension SandboxManager {
                 deadline: deadline
             )
             var reservation: Reservation?
+            var isFirst = true
             while true {
                 let held: Reservation
                 if let reservation {
@@ -54,12 +55,18 @@ extension SandboxManager {
                     try await abandon(key, held)
                     throw .staleEpoch
                 }
+                do throws(ManagerError) {
+                    try await admitAttempt(key, isFirst: isFirst)
+                } catch {
+                    try await abandon(key, held)
+                    throw error
+                }
                 let failure: ProviderError
                 switch await attempt(key, options, held, until: deadline) {
                 case .made(let sandbox):
                     return try await commit(sandbox, key, options, held, ticket)
                 case .failed(let error):
-                    failure = error
+                    failure = learn(from: error, key, isFirst: isFirst)
                     reservation = held
                 case .lost(let error):
                     // Its slot stays taken until its fate is known; another attempt needs another slot (I2).
@@ -67,22 +74,15 @@ extension SandboxManager {
                         try await store.detachIntent(key, token: held.token)
                     }
                     note(key, "create of unknown outcome: \(held.token)")
-                    failure = error
+                    failure = learn(from: error, key, isFirst: isFirst)
                     reservation = nil
                 }
                 let isFenced = locks.isFenced(key, ticket)
-                let step = schedule.next(
-                    isRetryable: failure.isRetryable && !isFenced && !isDraining,
-                    wish: failure.retryAfter,
-                    now: runtime.time.now(),
-                    fraction: runtime.random.nextFraction()
-                )
-                guard case .retry(let pause) = step else {
-                    if schedule.hasRetried, failure.isRetryable { observer.retriesExhausted(.create) }
+                guard let pause = retryPause(&schedule, after: failure, isWanted: !isFenced && !isDraining) else {
                     if let reservation { try await abandon(key, reservation) }
-                    throw isFenced ? .staleEpoch : .provider(failure)
+                    throw isFenced ? .staleEpoch : ManagerError(failure)
                 }
-                observer.retried(.create, because: failure.retryReason ?? .reset)
+                isFirst = false
                 await runtime.time.sleep(for: pause)
             }
         }

@@ -134,7 +134,7 @@ extension SandboxManager {
             try await forget(lease)
             throw .gone
         case .failure(let error):
-            throw .provider(error)
+            throw ManagerError(error)
         }
     }
 
@@ -180,7 +180,7 @@ extension SandboxManager {
         }
         switch found {
         case .failure(let error):
-            throw .provider(error)
+            throw ManagerError(error)
         case .success(nil):
             try await forget(lease)
             return nil

@@ -11,6 +11,9 @@ extension SandboxManager {
         gauges.leasesPaused = usage.paused
         gauges.leasesReleasing = usage.outbox
         gauges.userLocks = locks.gauges()
+        gauges.providerBreaker = provider.breakerState()
+        gauges.storeBreaker = store.breaker
+        gauges.retryBudget = retryBudget.withLock { $0.retries }
         gauges.loopIntervals = Self.loops(of: configuration)
         gauges.collections = collections(gauges)
         return gauges
@@ -51,6 +54,7 @@ extension SandboxManager {
                 oldestIdle: usage.oldestKill,
                 idleLimit: .seconds(600)
             ),
+            rateBuckets(),
             CollectionGauges(
                 name: .flightRecorder,
                 entries: recorder.withLock { $0.count },
@@ -66,5 +70,20 @@ extension SandboxManager {
                 idleLimit: configuration.maxAge
             ),
         ] + store.collections
+    }
+
+    private nonisolated func rateBuckets() -> CollectionGauges {
+        let now = runtime.time.now()
+        return rates.withLock { rates in
+            // Asked first, as it removes what is full.
+            let oldestIdle = rates.oldestIdle(now: now)
+            return CollectionGauges(
+                name: .rateBuckets,
+                entries: rates.count,
+                limit: configuration.creationRate.isEnabled ? CreationRateLimiter.bucketLimit : 0,
+                oldestIdle: oldestIdle,
+                idleLimit: rates.longestIdle
+            )
+        }
     }
 }

@@ -23,7 +23,9 @@ extension SandboxManager {
             try await provider.info(lease.sandbox.id)
         }
         switch found {
-        case .failure: return .keep(error)
+        case .failure(let failure):
+            if failure.kind == .breakerOpen { observer.healthCheckSkipped(.breakerOpen) }
+            return .keep(error)
         case .success(nil): return .gone
         case .success(let info?) where info.state == .paused: return .resume
         case .success:

@@ -83,7 +83,7 @@ extension SandboxManager {
                         try await forget(lease)
                         throw .gone
                     }
-                    throw .provider(error)
+                    throw ManagerError(error)
                 }
                 let life = configuration.pausedMaxAge
                 let now = runtime.time.now()
@@ -121,7 +121,7 @@ extension SandboxManager {
                 // The next acquire probes first; the word of one failed command is not enough to end a lease.
                 if error.kind == .gone { table.withLock { $0.suspect(key, epoch: lease.epoch) } }
                 if error.kind == .cancelled { throw .cancelled }
-                throw .provider(error)
+                throw ManagerError(error)
             }
         }
     }
@@ -186,7 +186,7 @@ extension SandboxManager {
         do throws(ProviderError) {
             granted = try await provider.extend(lease.sandbox.id, life: life)
         } catch {
-            guard error.kind == .gone else { throw .provider(error) }
+            guard error.kind == .gone else { throw ManagerError(error) }
             // "Not running" is no proof of death: the next acquire asks.
             table.withLock { $0.suspect(lease.key, epoch: lease.epoch) }
             return .gone

@@ -6,6 +6,8 @@ internal import Synchronization
 extension SandboxManager {
     /// The most that one round of a loop takes on.
     private static let batch = 256
+    /// How many kills a round tries while the provider fails.
+    private static let probes = 2
     /// How many kills and lookups run at once.
     private static let width = 16
 
@@ -159,12 +161,20 @@ extension SandboxManager {
     /// Repeats kills until they are confirmed, and finds out what became of creates whose reply was lost.
     private func workOutbox() async throws(ManagerError) -> Tally {
         let claim = configuration.killTimeout + .seconds(5)
+        let breaker = provider.breakerState()
+        // Kills are never held back, but a provider that fails is not stormed with them either.
+        let killLimit = breaker == .open ? Self.probes : Self.batch
         let kills = try await asked { () async throws(StoreError) in
-            try await store.dueKills(limit: Self.batch, claim: claim)
+            try await store.dueKills(limit: killLimit, claim: claim)
         }
-        let intents = try await asked { () async throws(StoreError) in
-            try await store.dueIntents(limit: Self.batch, claim: .seconds(5))
-        }
+        // Lookups are what the breaker refuses; half open, one of them is the trial.
+        let lookupLimit = breaker == .closed ? Self.batch : breaker == .halfOpen ? 1 : 0
+        let intents =
+            lookupLimit == 0
+            ? []
+            : try await asked { () async throws(StoreError) in
+                try await store.dueIntents(limit: lookupLimit, claim: .seconds(5))
+            }
         var tally = Tally(scanned: kills.count + intents.count)
         for done in await inParallel(kills, { await self.kill($0) }) {
             if done { tally.acted += 1 } else { tally.failed += 1 }
@@ -182,7 +192,7 @@ extension SandboxManager {
             do throws(ProviderError) {
                 infos = try await provider.list(.token(intent.token, environment: configuration.environment))
             } catch {
-                throw .provider(error)
+                throw ManagerError(error)
             }
             if intent.isHeld { return try await takeOver(intent, infos) }
             let found = infos.map(\.sandbox.id)

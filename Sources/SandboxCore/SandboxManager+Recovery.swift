@@ -90,7 +90,7 @@ extension SandboxManager {
             _ = try await adoptListed(key)
         } catch {
             // Creating without having looked could make a second sandbox for the key.
-            throw .provider(error)
+            throw ManagerError(error)
         }
     }
 
@@ -119,7 +119,7 @@ extension SandboxManager {
                 do throws(ProviderError) {
                     try await adopt(sandboxes, key)
                 } catch {
-                    throw .provider(error)
+                    throw ManagerError(error)
                 }
             }
         }

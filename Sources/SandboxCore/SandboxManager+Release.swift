@@ -99,12 +99,13 @@ extension SandboxManager {
                 do throws(ProviderError) {
                     return try await provider.kill(ticket.sandbox)
                 } catch {
-                    throw .provider(error)
+                    throw ManagerError(error)
                 }
             }
         }
         switch outcome {
         case .success:
+            pacer.withLock { $0.sandboxEnded() }
             let wasThere = (try? await store.confirmKilled(ticket)) ?? false
             if wasThere {
                 observer.sandboxKilled(ticket.reason)

@@ -72,7 +72,7 @@ extension SandboxManager: LeaseStoreClient {
         do throws(ProviderError) {
             found = try await provider.info(sandbox)
         } catch {
-            throw .provider(error)
+            throw ManagerError(error)
         }
         guard let info = found else { return nil }
         let isOurs = info.labels.map { $0.key == key && $0.environment == configuration.environment } ?? true

@@ -22,7 +22,7 @@ extension SandboxManager {
         do throws(ProviderError) {
             complete = try await provider.info(first.sandbox.id)
         } catch {
-            throw .provider(error)
+            throw ManagerError(error)
         }
         guard let complete, let labels = complete.labels ?? first.labels else { return false }
         var record = record(of: complete, labels)

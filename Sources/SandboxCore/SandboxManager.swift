@@ -24,6 +24,9 @@ public actor SandboxManager {
     nonisolated let hasRecovered = Atomic(false)
     /// Public operations and detached flights under way; shutdown waits until there are none.
     nonisolated let inFlight = Atomic(0)
+    nonisolated let rates: Mutex<CreationRateLimiter>
+    nonisolated let pacer = Mutex(CreationPacer())
+    nonisolated let retryBudget = Mutex(RetryBudget())
     /// The last time that any sandbox answered a probe: one that is silent while others answer is ill.
     nonisolated let lastAnswer: Mutex<MonotonicInstant?> = Mutex(nil)
 
@@ -66,6 +69,7 @@ public actor SandboxManager {
                 policy: LeaseTable.Policy(freshWindow: configuration.freshWindow, maxAge: configuration.maxAge)
             )
         )
+        rates = Mutex(CreationRateLimiter(configuration.creationRate))
         store.join(self)
     }
 

@@ -173,6 +173,29 @@ public enum StoreMode: String, Sendable, CaseIterable, Hashable {
     case memory, redis, degraded
 }
 
+/// What a circuit breaker protects, and protects from.
+public enum Upstream: String, Sendable, CaseIterable, Hashable {
+    case provider, store
+}
+
+/// What a circuit breaker does with calls.
+public enum BreakerState: String, Sendable, CaseIterable, Hashable {
+    /// It lets them through.
+    case closed
+    /// It refuses them.
+    case open
+    /// It lets a few through, to see how they end.
+    case halfOpen = "half_open"
+}
+
+/// Whose rate of creations was too high.
+public enum RateLimitScope: String, Sendable, CaseIterable, Hashable {
+    /// The user's, by our own limit.
+    case user
+    /// All together, by the provider's.
+    case global
+}
+
 /// Which in-memory collections there are; each has a bound, a size and a staleness gauge (I6).
 public enum CollectionName: String, Sendable, CaseIterable, Hashable {
     case userLocks = "user_locks"

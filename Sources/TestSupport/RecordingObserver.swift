@@ -41,6 +41,12 @@ public final class RecordingObserver: ManagerObserver {
         public var retries: [RetriedOperation: [RetryReason: Int]] = [:]
         /// Repetitions that did not help.
         public var exhausted: [RetriedOperation: Int] = [:]
+        /// Changes of breakers.
+        public var breakerChanges: [Upstream: [BreakerState]] = [:]
+        /// Calls that breakers refused.
+        public var breakerRejections: [Upstream: Int] = [:]
+        /// Creations refused for their rate.
+        public var rateLimited: [RateLimitScope: Int] = [:]
         /// Probes.
         public var health: [HealthResult: Int] = [:]
         /// Probes saved.
@@ -144,6 +150,14 @@ public final class RecordingObserver: ManagerObserver {
     }
     /// Counted.
     public func retriesExhausted(_ operation: RetriedOperation) { note { $0.exhausted[operation, default: 0] += 1 } }
+    /// Kept in order.
+    public func breakerChanged(_ upstream: Upstream, to state: BreakerState) {
+        note { $0.breakerChanges[upstream, default: []].append(state) }
+    }
+    /// Counted.
+    public func breakerRejected(_ upstream: Upstream) { note { $0.breakerRejections[upstream, default: 0] += 1 } }
+    /// Counted.
+    public func rateLimited(_ scope: RateLimitScope) { note { $0.rateLimited[scope, default: 0] += 1 } }
     /// Counted.
     public func healthChecked(_ result: HealthResult, took: Duration) { note { $0.health[result, default: 0] += 1 } }
     /// Counted.

@@ -28,7 +28,7 @@ struct Daemon {
 
     /// Settings that are read and checked, but that nothing obeys yet.
     private static func isUnused(_ key: String) -> Bool {
-        ["rate.", "reconciler.grace", "reconciler.mode", "breaker.", "pool."].contains { key.hasPrefix($0) }
+        ["reconciler.grace", "reconciler.mode", "pool."].contains { key.hasPrefix($0) }
     }
 
     func run() async throws {
@@ -49,7 +49,7 @@ struct Daemon {
             settings,
             configuration,
             runtime: runtime,
-            observer: RedisMetricsObserver(metrics),
+            metrics: metrics,
             log: log
         )
         let manager = SandboxManager(

@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import DaemonConfiguration
 internal import Logging
+internal import ManagerMetrics
 internal import RedisClient
 internal import RedisLeaseStore
 internal import SandboxCore
@@ -17,7 +18,7 @@ enum Stores {
         _ settings: DaemonSettings,
         _ manager: ManagerConfiguration,
         runtime: Runtime,
-        observer: any RedisObserver,
+        metrics: ManagerMetrics,
         log: Logger
     ) throws -> Made {
         let claim = manager.killTimeout + .seconds(5)
@@ -39,7 +40,7 @@ enum Stores {
                 environment: manager.environment,
                 owner: manager.owner,
                 claim: claim,
-                observer: observer
+                observer: RedisMetricsObserver(metrics)
             )
         } catch {
             printError("there can be no client for Redis: \(error.detail)")
@@ -50,7 +51,14 @@ enum Stores {
             case .degrade: .degrade(replicas: settings.redis.expectedReplicas)
             case .refuse: .refuse
             }
-        let store = FailoverLeaseStore(shared: shared, policy: policy, claim: claim, runtime: runtime, log: log)
+        let store = FailoverLeaseStore(
+            shared: shared,
+            policy: policy,
+            claim: claim,
+            runtime: runtime,
+            observer: metrics,
+            log: log
+        )
         return Made(store: store, close: { await shared.close() })
     }
 }

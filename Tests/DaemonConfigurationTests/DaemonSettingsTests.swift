@@ -40,7 +40,9 @@ import Testing
             "--create-retry-delay-seconds=0.25", "--connect-timeout-seconds=26", "--kill-timeout-seconds=27",
             "--health-timeout-seconds=28", "--health-fresh-window-seconds=29", "--request-deadline-seconds=31",
             "--api-max-pending-requests=32", "--reaper-interval-seconds=33", "--shutdown-timeout-seconds=34",
-            "--shutdown-sandboxes=kill", "--faults=user-lock-leak,reaper-failure", "--allow-faults",
+            "--shutdown-sandboxes=kill", "--breaker-failure-ratio=0.25", "--breaker-slow-call-seconds=35",
+            "--breaker-minimum-calls=36", "--breaker-open-seconds=37", "--rate-creates-per-user-per-minute=38",
+            "--rate-burst=39", "--faults=user-lock-leak,reaper-failure", "--allow-faults",
         ]).get().settings.manager
         var expected = ManagerConfiguration()
         expected.environment = "e"
@@ -62,6 +64,11 @@ import Testing
         expected.reaperInterval = .seconds(33)
         expected.shutdownTimeout = .seconds(34)
         expected.shutdownKillsSandboxes = true
+        expected.breaker.failureRatio = 0.25
+        expected.breaker.slowCall = .seconds(35)
+        expected.breaker.minimumCalls = 36
+        expected.breaker.open = .seconds(37)
+        expected.creationRate = CreationRate(perMinute: 38, burst: 39)
         #expect(manager.faults == [.userLockLeak, .reaperFailure])
         expected.faults = manager.faults
         #expect("\(manager)" == "\(expected)")
@@ -141,8 +148,8 @@ import Testing
     }
 
     @Test func `the rate limit is off when one of its numbers is 0`() throws {
-        #expect(try load().get().settings.rate.isEnabled)
-        #expect(try !load(["--rate-burst=0"]).get().settings.rate.isEnabled)
+        #expect(try load().get().settings.manager.creationRate.isEnabled)
+        #expect(try !load(["--rate-burst=0"]).get().settings.manager.creationRate.isEnabled)
     }
 
     @Test func `odd combinations are noted`() throws {

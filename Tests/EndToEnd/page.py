@@ -69,6 +69,10 @@ def broken_gauge_laws(page: Page) -> list[str]:
         broken.append(f"leases {page.sum('leases')} != their collection {entries['leases']}")
     if page.sum("store_mode") != 1 or set(page.by("store_mode").values()) != {0, 1}:
         broken.append(f"not one store mode: {page.by('store_mode')}")
+    for upstream in ("provider", "store"):
+        states = page.by("breaker_state", upstream=upstream)
+        if sorted(states.values()) != [0, 0, 1]:
+            broken.append(f"not one state of the breaker: {states}")
     if page.sum("user_locks", state="idle") != 0:
         broken.append(f"idle user locks: {page.sum('user_locks', state='idle')}")
     slots = page.sum("slots_in_use", scope="total")

@@ -42,6 +42,9 @@ CREATES_HANG = FAULTS | {
     "CREATE_TIMEOUT_SECONDS": "0.2",
     "CREATE_RETRIES": "1",
     "CREATE_RETRY_DELAY_SECONDS": "0.05",
+    # One create that hangs is followed by three listings that do not.
+    "BREAKER_FAILURE_RATIO": "0.2",
+    "BREAKER_OPEN_SECONDS": "0.5",
     # Shorter than two attempts and their aftermath: callers give up waiting.
     "REQUEST_DEADLINE_SECONDS": "2.5",
 }
@@ -50,6 +53,8 @@ PROBES_HANG = FAULTS | {
     "HEALTH_TIMEOUT_SECONDS": "0.2",
     "HEALTH_FRESH_WINDOW_SECONDS": "0",
 }
+
+SHARED = HEALTHY | {"RATE_CREATES_PER_USER_PER_MINUTE": "60", "RATE_BURST": "3"}
 
 # What has happened once all panels have something to show.
 MILESTONES = [
@@ -63,6 +68,8 @@ MILESTONES = [
     "sandbox_manager_user_lock_timeouts_total > 0",
     "sum(sandbox_manager_collection_evictions_total) > 0",
     "instance:sandbox_manager_health_checks_timed_out:ratio_rate10m > 0",
+    'sandbox_manager_breaker_rejections_total{upstream="provider"} > 0',
+    'sandbox_manager_rate_limited_total{scope="user"} > 0',
     'sandbox_manager_store_mode{mode="redis"} > 0',
     'sandbox_manager_store_mode{mode="degraded"} > 0',
     'sandbox_manager_redis_connections{state="connected"} > 0',
@@ -79,6 +86,7 @@ SPANS = {"1d": "2s", "1h": "6s", "5m": "1s"}
 # Panels that may show nothing but zeros under this load, and why.
 FLAT = {
     "Ownership mismatches": "takes a second manager on the same account of a provider",
+    "Provider: refusals by a limit": "a simulated provider has none",
     "Kill outbox: entries": "a simulated sandbox dies at once, and no scrape need see it dying",
     "Kill outbox: oldest entry": "as the entries",
 }
@@ -133,7 +141,7 @@ def run(launch: Callable[..., Daemon]) -> Iterator[Run]:
     """Four daemons under load until every milestone is reached."""
     stopping = Event()
     with RedisServer() as redis, ThreadPoolExecutor(max_workers=32) as pool:
-        settings = (HEALTHY, CREATES_HANG, PROBES_HANG, HEALTHY | {"REDIS_URL": redis.url})
+        settings = (HEALTHY, CREATES_HANG, PROBES_HANG, SHARED | {"REDIS_URL": redis.url})
         daemons = [launch(chosen) for chosen in settings]
         try:
             for daemon in daemons:

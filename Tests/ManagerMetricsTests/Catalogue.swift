@@ -67,6 +67,8 @@ enum Catalogue {
         "user_locks", "leases", "intents", "kill_outbox", "warm_pool", "rate_buckets", "health_state",
         "flight_recorder", "http_exchanges", "lease_copies", "store_journal",
     ]
+    private static let upstreams = ["provider", "store"]
+    private static let breakerStates = ["closed", "open", "half_open"]
     private static let providerOperations = ["create", "connect", "info", "list", "extend", "pause", "kill", "health"]
     private static let providerResults = [
         "ok", "timed_out", "dns", "refused", "reset", "tls", "http_400", "http_401", "http_403", "http_404", "http_409",
@@ -123,6 +125,10 @@ enum Catalogue {
                 ("reason", ["timed_out", "refused", "reset", "http_429", "http_5xx", "loading"])
             ),
             .counter("retries_exhausted_total", ("operation", providerOperations + ["store"])),
+            .gauge("retry_budget"), .counter("rate_limited_total", ("scope", ["user", "global"])),
+            .gauge("breaker_state", ("upstream", upstreams), ("state", breakerStates)),
+            .counter("breaker_transitions_total", ("upstream", upstreams), ("to", breakerStates)),
+            .counter("breaker_rejections_total", ("upstream", upstreams)),
             .counter("health_checks_total", ("result", healthResults)),
             .histogram("health_check_duration_seconds", calls),
             .counter("health_checks_skipped_total", ("reason", ["fresh", "breaker_open"])),

@@ -24,6 +24,8 @@ import Testing
         configuration.createRetryDelay = .milliseconds(1)
         configuration.releaseWait = .milliseconds(20)
         configuration.healthTimeout = .milliseconds(200)
+        // Every failure is to reach the manager, however many came before it.
+        configuration.breaker.minimumCalls = 1_000_000
         let manager = SandboxManager(
             configuration: configuration,
             provider: provider,
@@ -44,7 +46,7 @@ import Testing
         [
             .timedOut(after: .seconds(1)), .dns, .refused, .reset, .tls, .concurrencyLimit, .rateLimited, .gone,
             .malformed,
-            .cancelled, .unsupported, .unavailable,
+            .cancelled, .unsupported, .unavailable, .breakerOpen,
         ] + [302, 400, 401, 403, 404, 409, 418, 500, 503].map { .http(status: $0) }
 
     private static let verdicts: [HealthVerdict] = [
@@ -101,6 +103,9 @@ import Testing
             comment
         )
         #expect(page.sum(of: "sandbox_manager_store_mode") == 1, comment)
+        for upstream in ["provider", "store"] {
+            #expect(page.sum(of: "sandbox_manager_breaker_state", where: ["upstream": upstream]) == 1, comment)
+        }
     }
 
     @Test func `a life without failures is counted`() async throws {

@@ -57,6 +57,8 @@ struct World {
         _ configure: (inout ManagerConfiguration) -> Void = { _ in }
     ) {
         var configuration = ManagerConfiguration()
+        // A limit of the rate would be in the way of most tests.
+        configuration.creationRate = .unlimited
         configure(&configuration)
         provider = ScriptedProvider(time: time, capabilities: capabilities)
         let memory = MemoryLeaseStore(time: time)
