@@ -28,7 +28,7 @@ import Testing
         let world = Self.world()
         try await Self.open(world)
         world.time.advance(by: .seconds(4))
-        let error = await #expect(throws: ManagerError.self) { try await world.manager.acquire(try key()) }
+        let error = await #expect(throws: ManagerError.self) { try await world.acquiring(try key()).value.get() }
         #expect(error == .breakerOpen(retryAfter: .seconds(11)) && error?.reason == .breakerOpen)
         #expect(world.provider.count(of: .create) == 10)
         #expect(world.observer.record.breakerRejections == [.provider: 1])
@@ -39,18 +39,18 @@ import Testing
 
     @Test func `fresh leases are served and probes go on while it is open`() async throws {
         let world = Self.world()
-        let first = try await world.manager.acquire(try key())
+        let first = try await world.acquiring(try key()).value.get()
         try await Self.open(world)
         #expect(world.manager.acquireIfFresh(try key())?.sandbox.id == first.sandbox.id)
         world.time.advance(by: .seconds(10))
-        _ = try await world.manager.acquire(try key())
+        _ = try await world.acquiring(try key()).value.get()
         // It lay idle longer than the window: a probe goes to its own edge, past the control plane.
         let probes = world.provider.count(of: .health)
         world.time.advance(by: .seconds(31))
         world.provider.script(.create, .fail(Failures.http(503)))
-        await #expect(throws: ManagerError.self) { try await world.manager.acquire(try key("trial")) }
+        await #expect(throws: ManagerError.self) { try await world.acquiring(try key("trial")).value.get() }
         #expect(world.manager.gauges().providerBreaker == .open)
-        #expect(try await world.manager.acquire(try key()).source == .verified)
+        #expect(try await world.acquiring(try key()).value.get().source == .verified)
         #expect(world.provider.count(of: .health) == probes + 1)
         await world.expectQuiet()
     }
@@ -61,7 +61,7 @@ import Testing
         world.time.advance(by: .seconds(15))
         #expect(world.manager.gauges().providerBreaker == .halfOpen)
         world.provider.always(.create, nil)
-        #expect(try await world.manager.acquire(try key()).source == .created)
+        #expect(try await world.acquiring(try key()).value.get().source == .created)
         #expect(world.manager.gauges().providerBreaker == .closed)
         #expect(world.observer.record.breakerChanges == [.provider: [.open, .halfOpen, .closed]])
         await world.expectQuiet()
@@ -71,10 +71,10 @@ import Testing
         let world = Self.world()
         try await Self.open(world)
         world.time.advance(by: .seconds(15))
-        await #expect(throws: ManagerError.self) { try await world.manager.acquire(try key()) }
+        await #expect(throws: ManagerError.self) { try await world.acquiring(try key()).value.get() }
         #expect(world.provider.count(of: .create) == 11)
         #expect(world.manager.gauges().providerBreaker == .open)
-        let error = await #expect(throws: ManagerError.self) { try await world.manager.acquire(try key()) }
+        let error = await #expect(throws: ManagerError.self) { try await world.acquiring(try key()).value.get() }
         #expect(error == .breakerOpen(retryAfter: .seconds(15)))
         #expect(world.provider.count(of: .create) == 11)
         await world.expectQuiet()
@@ -113,7 +113,7 @@ import Testing
             await #expect(throws: ManagerError.self) { try await world.manager.acquire(try key("user-\(number)")) }
         }
         world.provider.always(.create, nil)
-        let grant = try await world.manager.acquire(try key())
+        let grant = try await world.acquiring(try key()).value.get()
         world.provider.setVerdict(.timedOut(after: .seconds(5)), of: grant.sandbox.id)
         for _ in 0..<15 {
             world.time.advance(by: .milliseconds(10))
@@ -132,7 +132,7 @@ import Testing
 
     @Test func `I8 a silent sandbox is not looked up while it is open, and its lease is kept`() async throws {
         let world = Self.world()
-        let grant = try await world.manager.acquire(try key())
+        let grant = try await world.acquiring(try key()).value.get()
         world.provider.setVerdict(.timedOut(after: .seconds(5)), of: grant.sandbox.id)
         for _ in 0..<3 {
             _ = try await world.manager.reportUnhealthy(try key())
@@ -151,12 +151,12 @@ import Testing
         let world = Self.world { $0.creationRate = CreationRate(perMinute: 1, burst: 1) }
         try await Self.open(world)
         for _ in 0..<3 {
-            let error = await #expect(throws: ManagerError.self) { try await world.manager.acquire(try key()) }
+            let error = await #expect(throws: ManagerError.self) { try await world.acquiring(try key()).value.get() }
             #expect(error?.reason == .breakerOpen)
         }
         world.time.advance(by: .seconds(15))
         world.provider.always(.create, nil)
-        #expect(try await world.manager.acquire(try key()).source == .created)
+        #expect(try await world.acquiring(try key()).value.get().source == .created)
         await world.expectQuiet()
     }
 

@@ -13,9 +13,11 @@ import Testing
 
     @Test func `I6 a creation refused for its rate leaves nothing behind and says exactly when`() async throws {
         let world = Self.rated()
-        for project in ["p1", "p2"] { _ = try await world.manager.acquire(try key("ann", project)) }
+        for project in ["p1", "p2"] { _ = try await world.acquiring(try key("ann", project)).value.get() }
         world.time.advance(by: .milliseconds(500))
-        let error = await #expect(throws: ManagerError.self) { try await world.manager.acquire(try key("ann", "p3")) }
+        let error = await #expect(throws: ManagerError.self) {
+            try await world.acquiring(try key("ann", "p3")).value.get()
+        }
         #expect(error == .rateLimited(retryAfter: .milliseconds(1500)))
         #expect(world.provider.count(of: .create) == 2)
         let usage = world.store.usage()
@@ -23,16 +25,16 @@ import Testing
         #expect(world.observer.record.rateLimited == [.user: 1])
         #expect(world.observer.record.phases[.rateLimit] == 3)
         // Others, and what ann has already, are not concerned.
-        #expect(try await world.manager.acquire(try key("ann", "p1")).source == .memory)
-        #expect(try await world.manager.acquire(try key("ben", "p1")).source == .created)
+        #expect(try await world.acquiring(try key("ann", "p1")).value.get().source == .memory)
+        #expect(try await world.acquiring(try key("ben", "p1")).value.get().source == .created)
         world.time.advance(by: .milliseconds(1500))
-        #expect(try await world.manager.acquire(try key("ann", "p3")).source == .created)
+        #expect(try await world.acquiring(try key("ann", "p3")).value.get().source == .created)
         await world.expectQuiet()
     }
 
     @Test func `I6 rate buckets are a bounded collection that empties by itself`() async throws {
         let world = Self.rated()
-        _ = try await world.manager.acquire(try key())
+        _ = try await world.acquiring(try key()).value.get()
         world.time.advance(by: .seconds(1))
         let used = try #require(world.manager.gauges().collections.first { $0.name == .rateBuckets })
         #expect(used.entries == 1 && used.limit == 10_000)
@@ -52,7 +54,9 @@ import Testing
         #expect(await world.passing(.milliseconds(100)) { task.isDone })
         #expect(try await task.value.get().source == .created)
         #expect(world.provider.count(of: .create) == 2)
-        let error = await #expect(throws: ManagerError.self) { try await world.manager.acquire(try key("ann", "p2")) }
+        let error = await #expect(throws: ManagerError.self) {
+            try await world.acquiring(try key("ann", "p2")).value.get()
+        }
         #expect(error?.reason == .userLimit)
         #expect(world.observer.record.rateLimited.isEmpty)
         await world.expectQuiet()
@@ -62,30 +66,32 @@ import Testing
         let world = World { $0.createRetries = 0 }
         let failure = ProviderError(.create, .rateLimited, "slow down", effect: .none, retryAfter: .seconds(7))
         world.provider.script(.create, .fail(failure))
-        await #expect(throws: ManagerError.self) { try await world.manager.acquire(try key("ann")) }
+        await #expect(throws: ManagerError.self) { try await world.acquiring(try key("ann")).value.get() }
         world.time.advance(by: .seconds(3))
-        let error = await #expect(throws: ManagerError.self) { try await world.manager.acquire(try key("ben")) }
+        let error = await #expect(throws: ManagerError.self) { try await world.acquiring(try key("ben")).value.get() }
         #expect(error?.reason == .providerRateLimited && error?.retryAfter == .seconds(4))
         #expect(world.provider.count(of: .create) == 1)
         #expect(world.observer.record.rateLimited == [.global: 1])
         #expect(world.store.usage() == StoreUsage())
         world.time.advance(by: .seconds(4))
-        #expect(try await world.manager.acquire(try key("ben")).source == .created)
+        #expect(try await world.acquiring(try key("ben")).value.get().source == .created)
         await world.expectQuiet()
     }
 
     @Test func `T5 a limit of concurrency is not retried, holds creates back, and ends with a sandbox`() async throws {
         let world = World()
-        _ = try await world.manager.acquire(try key("old"))
+        _ = try await world.acquiring(try key("old")).value.get()
         let failure = ProviderError(.create, .concurrencyLimit, "too many", effect: .none)
         world.provider.script(.create, .fail(failure))
         for user in ["ann", "ben"] {
-            let error = await #expect(throws: ManagerError.self) { try await world.manager.acquire(try key(user)) }
+            let error = await #expect(throws: ManagerError.self) {
+                try await world.acquiring(try key(user)).value.get()
+            }
             #expect(error?.reason == .providerQuota && error?.retryAfter == .seconds(5))
         }
         #expect(world.provider.count(of: .create) == 2 && world.observer.record.retries.isEmpty)
         #expect(try await world.manager.release(try key("old")) == .released)
-        #expect(try await world.manager.acquire(try key("ann")).source == .created)
+        #expect(try await world.acquiring(try key("ann")).value.get().source == .created)
         await world.expectQuiet()
     }
 
