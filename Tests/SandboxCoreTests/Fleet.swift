@@ -36,6 +36,7 @@ struct Fleet {
             let connection = server.connect()
             let store = FailoverLeaseStore(shared: connection, policy: policy, runtime: runtime)
             var configuration = ManagerConfiguration()
+            configuration.creationRate = .unlimited
             configuration.owner = "replica-\(index)"
             configure(&configuration)
             let observer = RecordingObserver()
