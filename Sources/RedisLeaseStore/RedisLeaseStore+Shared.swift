@@ -96,9 +96,9 @@ extension RedisLeaseStore {
         )
     }
 
-    /// See ``SharedLeaseStore/markComplete()``.
-    public func markComplete() async throws(StoreError) {
-        _ = try await run(Scripts.markComplete, [])
+    /// See ``SharedLeaseStore/markComplete(_:)``.
+    public func markComplete(_ incarnation: String) async throws(StoreError) {
+        _ = try await run(Scripts.markComplete, [incarnation])
     }
 }
 

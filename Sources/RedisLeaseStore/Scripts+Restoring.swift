@@ -1,6 +1,9 @@
 extension Scripts {
+    // incarnation whose books are complete
     static let markComplete = script(
         """
+        -- Whoever asks may have attached anew since the provider was listed.
+        if arg(1) ~= INCARNATION then return {'lost'} end
         call('SET', P .. 'complete', INCARNATION)
         return {}
         """

@@ -288,15 +288,19 @@ extension FailoverLeaseStore {
         }
     }
 
-    /// See ``LeaseStore/markComplete()``.
-    public func markComplete() async throws(StoreError) {
-        try await ask { store throws(StoreError) in
-            try await store.markComplete()
-        } alone: { _ in
+    /// See ``LeaseStore/edition``.
+    public var edition: BooksEdition { state.withLock { $0.edition } }
+
+    /// See ``LeaseStore/markComplete(_:)``. Never repeated after a loss: that would speak of other books.
+    public func markComplete(_ edition: BooksEdition) async throws(StoreError) {
+        guard edition == self.edition else { throw StoreError("the books are others by now", kind: .lost) }
+        try await shared.markComplete(edition.incarnation)
+        let isSame = state.withLock { state in
+            guard case .attached = state.standing, state.edition == edition else { return false }
+            state.isComplete = true
+            return true
         }
-        state.withLock { state in
-            if case .attached = state.standing { state.isComplete = true }
-        }
+        guard isSame else { throw StoreError("the books are others by now", kind: .lost) }
     }
 
     /// See ``LeaseStore/repair()``.

@@ -222,6 +222,7 @@ extension FailoverLeaseStore {
             state.standing = .attached
             state.isMerging = false
             state.incarnation = attachment.incarnation
+            state.merges += 1
             // What other replicas did meanwhile with what this one put back, only the provider can tell.
             state.isComplete = attachment.isComplete && awayFor == nil && leases == 0
             state.awaySince = nil

@@ -59,6 +59,8 @@ public final class FailoverLeaseStore: LeaseStore {
         var journal = StoreJournal()
         var incarnation: String?
         var isComplete = false
+        var merges = 0
+        var edition: BooksEdition { BooksEdition(incarnation: incarnation ?? "", merges: merges) }
         var hearsEndings = false
         /// When the store went away; `nil` while it is there.
         var awaySince: MonotonicInstant?

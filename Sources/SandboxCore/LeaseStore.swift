@@ -103,8 +103,14 @@ public protocol LeaseStore: Sendable {
     /// looking at the provider first.
     var isComplete: Bool { get }
 
-    /// Everything that the provider ran is in the books now.
-    func markComplete() async throws(StoreError)
+    /// Which edition of the books calls go to right now; a loss or an outage makes another one.
+    var edition: BooksEdition { get }
+
+    /// Everything that the provider ran is in the books.
+    ///
+    /// - Parameter edition: That of the books when the provider was asked.
+    /// - Throws: `.lost` if they are another edition by now: nothing is known about that one.
+    func markComplete(_ edition: BooksEdition) async throws(StoreError)
 
     /// Names the manager of this process; called once, before anything else. The store does not keep it alive.
     func join(_ client: any LeaseStoreClient)
@@ -125,8 +131,10 @@ extension LeaseStore {
     public var breaker: BreakerState { .closed }
     /// Always.
     public var isComplete: Bool { true }
+    /// Always the same.
+    public var edition: BooksEdition { BooksEdition(incarnation: "", merges: 0) }
     /// Nothing to do.
-    public func markComplete() async throws(StoreError) {}
+    public func markComplete(_ edition: BooksEdition) async throws(StoreError) {}
     /// Nobody is needed.
     public func join(_ client: any LeaseStoreClient) {}
     /// Nothing to do.

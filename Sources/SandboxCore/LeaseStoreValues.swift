@@ -26,6 +26,20 @@ public struct StoreError: Error, Sendable, Hashable {
     }
 }
 
+/// Which edition of a store's books somebody speaks of.
+public struct BooksEdition: Sendable, Hashable {
+    /// The life of the shared store.
+    public var incarnation: String
+    /// How often this process has told it what it lacked.
+    public var merges: Int
+
+    /// Bundles both.
+    public init(incarnation: String, merges: Int) {
+        self.incarnation = incarnation
+        self.merges = merges
+    }
+}
+
 /// The two limits.
 public struct SlotLimits: Sendable, Hashable {
     /// Slots that one user may hold.

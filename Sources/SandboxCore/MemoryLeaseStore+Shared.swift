@@ -35,7 +35,7 @@ extension MemoryLeaseStore: SharedLeaseStore {
     }
 
     /// It is complete anyway.
-    public func markComplete() {}
+    public func markComplete(_ incarnation: String) {}
 
     /// Nothing to let go of.
     public func close() async {}

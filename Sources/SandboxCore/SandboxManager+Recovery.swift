@@ -34,6 +34,8 @@ extension SandboxManager {
     /// - Returns: Whether a listing succeeded and the books agree with it.
     func takeOverEverything() async -> Bool {
         let began = runtime.time.now()
+        // What is lost after this is not in the listing's account.
+        let edition = store.edition
         let filter = SandboxFilter.environment(configuration.environment)
         let listed = await Result.catching { () async throws(ProviderError) in try await provider.list(filter) }
         guard case .success(let found) = listed else { return false }
@@ -44,7 +46,7 @@ extension SandboxManager {
             guard let key, await takeOver(sandboxes, key) else { return false }
         }
         guard await forgetAbsent(Set(found.map(\.sandbox.id)), listedAt: began) else { return false }
-        guard (try? await store.markComplete()) != nil else { return false }
+        guard (try? await store.markComplete(edition)) != nil else { return false }
         hasRecovered.store(true, ordering: .releasing)
         log.notice("took over what was running", metadata: ["sandboxes": "\(found.count)"])
         return true

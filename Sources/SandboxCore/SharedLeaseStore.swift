@@ -43,8 +43,8 @@ public protocol SharedLeaseStore: LeaseStore {
     /// - Throws: As every call does.
     func repair(from cursor: String?) async throws(StoreError) -> RepairedSlots
 
-    /// Everything that the provider ran is in the books of this incarnation.
-    func markComplete() async throws(StoreError)
+    /// Everything that the provider ran is in the books of this incarnation; `.lost` if the store is another by now.
+    func markComplete(_ incarnation: String) async throws(StoreError)
 
     /// Lets go of connections and threads.
     func close() async

@@ -200,7 +200,7 @@ extension LeaseStoreContract {
         try await run { subject in
             let first = try await subject.store.attach()
             try await subject.store.beat()
-            try await subject.store.markComplete()
+            try await subject.store.markComplete(first.incarnation)
             let second = try await subject.other.attach()
             try check(second.incarnation == first.incarnation && second.isComplete)
         }

@@ -180,8 +180,11 @@ extension StandInSharedStore {
         try call { _ in RepairedSlots(scanned: 0, unjustified: 0, missing: 0, cursor: nil) }
     }
     /// Noted for whoever attaches later.
-    public func markComplete() async throws(StoreError) {
+    public func markComplete(_ incarnation: String) async throws(StoreError) {
         _ = try call { _ in }
+        guard incarnation == String(server.state.withLock { $0.incarnation }) else {
+            throw StoreError("another one", kind: .lost)
+        }
         server.state.withLock { $0.isComplete = true }
     }
     /// Nothing to close.

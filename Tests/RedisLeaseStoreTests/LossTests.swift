@@ -1,5 +1,6 @@
 import RedisClient
 import SandboxCore
+import Synchronization
 import TestSupport
 import Testing
 
@@ -10,6 +11,7 @@ struct LossTests {
     /// The kinds of failure of every operation.
     private func failures(of store: RedisLeaseStore) async throws -> [StoreError.Kind?] {
         let key = try key()
+        let incarnation = store.knowledge.withLock { $0.incarnation }
         let lease = record(key, Epoch(1), "a")
         let token = CreationToken("a")
         let ticket = KillTicket(sandbox: SandboxID("x"), token: nil, key: nil, reason: .orphan)
@@ -50,7 +52,7 @@ struct LossTests {
             await kind { () async throws(StoreError) in try await store.restore(restored) },
             await kind { () async throws(StoreError) in try await store.restore(ticket, isDead: true) },
             await kind { () async throws(StoreError) in try await store.repair(from: nil) },
-            await kind { () async throws(StoreError) in try await store.markComplete() },
+            await kind { () async throws(StoreError) in try await store.markComplete(incarnation) },
         ]
     }
 
@@ -60,13 +62,16 @@ struct LossTests {
         try await withWorld { world in
             let store = try await world.replica("me")
             let first = try await store.attach()
-            try await store.markComplete()
+            try await store.markComplete(first.incarnation)
             #expect(try await store.attach().isComplete)
             try await world.redis("FLUSHALL")
             #expect(try await failures(of: store).allSatisfy { $0 == .lost })
             #expect(try await world.keys().isEmpty)
             let second = try await store.attach()
             #expect(second.incarnation != first.incarnation && !second.isComplete)
+            // What was found out about the store before the loss says nothing about the present one.
+            await #expect(throws: StoreError.self) { try await store.markComplete(first.incarnation) }
+            #expect(try await !store.attach().isComplete)
             #expect(try await failures(of: store).allSatisfy { $0 == nil })
         }
     }
@@ -86,7 +91,7 @@ struct LossTests {
             }
             let old = try key("old")
             let first = try await store.attach()
-            try await store.markComplete()
+            try await store.markComplete(first.incarnation)
             try await lease(store, old, "old")
             try await world.redis("SAVE")
             try await lease(store, try key("new"), "new")

@@ -158,7 +158,7 @@ struct FailoverJournalTests {
         _ = try await fleet.a.manager.acquire(try key())
         fleet.server.lose()
         await fleet.b.store.beat()
-        try await fleet.b.store.markComplete()
+        try await fleet.b.store.markComplete(fleet.b.store.edition)
         await fleet.a.store.beat()
         #expect(fleet.b.store.isComplete && !fleet.a.store.isComplete)
     }

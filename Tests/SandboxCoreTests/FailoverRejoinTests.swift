@@ -197,6 +197,22 @@ struct FailoverRejoinTests {
         #expect(fleet.server.books.usage() == StoreUsage())
     }
 
+    @Test func `I1: a listing from before a loss does not make the books complete`() async throws {
+        let fleet = try await Fleet()
+        fleet.server.lose()
+        await fleet.b.store.beat()
+        fleet.provider.hold(.list)
+        let listing = Task { await fleet.b.manager.takeOverEverything() }
+        let call = await fleet.provider.nextHeld(.list)
+        fleet.provider.unhold(.list)
+        // Lost once more, and told, while the provider's answer is under way.
+        fleet.server.lose()
+        await fleet.b.store.beat()
+        call?.resume()
+        #expect(await !listing.value)
+        #expect(!fleet.b.store.isComplete && !fleet.server.isComplete)
+    }
+
     @Test func `I4: a lease that was made after the provider was listed is not taken for absent`() async throws {
         let fleet = try await Fleet()
         fleet.server.lose()

@@ -54,7 +54,7 @@ struct Fleet {
         for replica in replicas {
             await replica.store.beat()
             replica.connection.say(.listening)
-            try await replica.store.markComplete()
+            try await replica.store.markComplete(replica.store.edition)
         }
     }
 
