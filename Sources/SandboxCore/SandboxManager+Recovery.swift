@@ -88,12 +88,8 @@ extension SandboxManager {
     /// books are left alone, so that it needs no lock.
     func lookUpAtProvider(_ key: LeaseKey) async throws(ManagerError) {
         guard !isKnowledgeComplete else { return }
-        do throws(ProviderError) {
-            _ = try await adoptListed(key)
-        } catch {
-            // Creating without having looked could make a second sandbox for the key.
-            throw ManagerError(error)
-        }
+        // Creating without having looked could make a second sandbox for the key.
+        _ = try await adoptListed(key)
     }
 
     /// The same where the books are believed to be complete: a failure to look changes nothing.
@@ -101,29 +97,28 @@ extension SandboxManager {
     /// - Returns: Whether something was found.
     func adoptFromProvider(_ key: LeaseKey) async -> Bool {
         guard provider.provider.capabilities.outlivesProcess else { return false }
-        let found = await Result.catching { () async throws(ProviderError) in try await adoptListed(key) }
+        let found = await Result.catching { () async throws(ManagerError) in try await adoptListed(key) }
         return (try? found.get()) ?? false
     }
 
-    private func adoptListed(_ key: LeaseKey) async throws(ProviderError) -> Bool {
-        let found = try await provider.list(.key(key, environment: configuration.environment))
+    private func adoptListed(_ key: LeaseKey) async throws(ManagerError) -> Bool {
+        let found: [SandboxInfo]
+        do throws(ProviderError) {
+            found = try await provider.list(.key(key, environment: configuration.environment))
+        } catch {
+            throw ManagerError(error)
+        }
         try await adopt(found, key)
         return !found.isEmpty
     }
 
-    /// - Returns: `false` if the provider could not say what became of them.
+    /// - Returns: `false` if the provider could not say what became of them, or the store could not be asked.
     private func takeOver(_ sandboxes: [SandboxInfo], _ key: LeaseKey) async -> Bool {
         // Whoever works on the key has looked by themselves before they create.
         guard let ticket = locks.tryHold(key) else { return true }
         defer { locks.finish(key, ticket) }
         let adopted = await Result.catching { () async throws(ManagerError) in
-            try await measured(.reconcile) { () async throws(ManagerError) in
-                do throws(ProviderError) {
-                    try await adopt(sandboxes, key)
-                } catch {
-                    throw ManagerError(error)
-                }
-            }
+            try await measured(.reconcile) { () async throws(ManagerError) in try await adopt(sandboxes, key) }
         }
         if case .failure = adopted { return false }
         return true
@@ -131,8 +126,8 @@ extension SandboxManager {
 
     /// The newest sandbox becomes the key's lease; older ones are nobody's.
     ///
-    /// - Throws: When the provider cannot say whether one of them still lives.
-    private func adopt(_ sandboxes: [SandboxInfo], _ key: LeaseKey) async throws(ProviderError) {
+    /// - Throws: When the provider cannot say whether one of them still lives, or the store cannot be asked.
+    private func adopt(_ sandboxes: [SandboxInfo], _ key: LeaseKey) async throws(ManagerError) {
         let owned =
             sandboxes
             .compactMap { info in info.labels.map { (info, $0) } }
@@ -141,21 +136,29 @@ extension SandboxManager {
         for (listed, labels) in owned {
             // What has a slot is in the books already. What has none was either never in them, or is confirmed dead
             // since the listing: only a look after that question tells the two apart.
-            guard (try? await store.isTaken(labels.token)) == false,
-                let info = try await provider.info(listed.sandbox.id)
-            else { continue }
-            do throws(StoreError) {
-                if let epoch = try await store.adopt(record(of: info, labels)) {
-                    note(key, "taken over: \(info.sandbox.id), epoch \(epoch)")
-                } else {
-                    note(key, "superseded: \(info.sandbox.id)")
-                    let ticket = KillTicket(sandbox: info.sandbox.id, token: nil, key: key, reason: .orphan)
-                    try await store.enqueueKill(ticket)
-                }
-            } catch {
-                // A store that cannot be asked decides nothing: the sandbox is found again.
-                log.warning("could not take a sandbox over", metadata: ["key": "\(key)"])
+            guard try await !isTaken(labels.token), let info = try await stillThere(listed.sandbox.id) else { continue }
+            let found = record(of: info, labels)
+            let epoch = try await asked { () async throws(StoreError) in try await store.adopt(found) }
+            if let epoch {
+                note(key, "taken over: \(info.sandbox.id), epoch \(epoch)")
+            } else if try await !isTaken(labels.token) {
+                // Not merely put back by its own replica since the first look: the key holds another sandbox.
+                note(key, "superseded: \(info.sandbox.id)")
+                let ticket = KillTicket(sandbox: info.sandbox.id, token: nil, key: key, reason: .orphan)
+                try await asked { () async throws(StoreError) in try await store.enqueueKill(ticket) }
             }
+        }
+    }
+
+    private func isTaken(_ token: CreationToken) async throws(ManagerError) -> Bool {
+        try await asked { () async throws(StoreError) in try await store.isTaken(token) }
+    }
+
+    private func stillThere(_ sandbox: SandboxID) async throws(ManagerError) -> SandboxInfo? {
+        do throws(ProviderError) {
+            return try await provider.info(sandbox)
+        } catch {
+            throw ManagerError(error)
         }
     }
 

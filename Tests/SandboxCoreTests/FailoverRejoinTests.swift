@@ -197,6 +197,26 @@ struct FailoverRejoinTests {
         #expect(fleet.server.books.usage() == StoreUsage())
     }
 
+    @Test func `I10: a sandbox that its own replica puts back while another takes it over is not killed`() async throws
+    {
+        let fleet = try await Fleet()
+        let made = try await fleet.a.manager.acquire(try key())
+        fleet.server.lose()
+        await fleet.b.store.beat()
+        fleet.provider.hold(.info)
+        let listing = Task { await fleet.b.manager.takeOverEverything() }
+        // B has asked whether the slot is taken, and has not adopted yet.
+        let call = await fleet.provider.nextHeld(.info)
+        fleet.provider.unhold(.info)
+        await fleet.a.store.beat()
+        call?.resume()
+        #expect(await listing.value)
+        await fleet.b.manager.round(.outbox)
+        #expect(fleet.provider.count(of: .kill) == 0)
+        #expect(try await fleet.b.manager.acquire(try key()).sandbox.id == made.sandbox.id)
+        #expect(fleet.server.books.usage().slots == 1)
+    }
+
     @Test func `I1: a listing from before a loss does not make the books complete`() async throws {
         let fleet = try await Fleet()
         fleet.server.lose()
