@@ -284,7 +284,9 @@ class SentinelSet:
             replicas = [pairs(item) for item in one("SENTINEL", "REPLICAS", self.NAME)]
             if [(item["flags"], item["master-link-status"]) for item in replicas] != [("slave", "ok")]:
                 return False
-        return True
+        # A sentinel's word on the replica may be some seconds old: a sync that began since would empty it.
+        link = self.replica("INFO", "replication")
+        return "master_link_status:up" in link and "master_sync_in_progress:0" in link
 
     def master_port(self) -> int:
         """Whom the sentinels call the master; they may be in the middle of changing their minds."""

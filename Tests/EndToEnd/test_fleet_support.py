@@ -11,6 +11,7 @@ from daemon import Daemon
 from e2b_support import FakeE2B
 from fleet import Fleet, Load, Watch, assert_books_agree, disagreements, percentile
 from redis_support import RedisConnection, RedisError, RedisServer, SentinelSet
+from waiting import wait_until
 
 
 @pytest.fixture
@@ -48,6 +49,7 @@ def test_sentinels_make_the_replica_the_master(count: int, how: str) -> None:
     with SentinelSet(count) as sentinels:
         sentinels.current()("SET", "key", "value")
         assert sentinels.current()("WAIT", "1", "5000") == 1
+        wait_until(lambda: sentinels.replica("GET", "key") == "value", "the replica has the key", 10)
         new = sentinels.fail_over(how)
         assert new is sentinels.replica is sentinels.current()
         assert new("GET", "key") == "value" and new("SET", "key", "other") == "OK"
