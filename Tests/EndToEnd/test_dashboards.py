@@ -42,8 +42,10 @@ CREATES_HANG = FAULTS | {
     "CREATE_TIMEOUT_SECONDS": "0.2",
     "CREATE_RETRIES": "1",
     "CREATE_RETRY_DELAY_SECONDS": "0.05",
-    # One create that hangs is followed by three listings that do not.
+    # One create that hangs is followed by three listings that do not. The breaker opens only after some calls: until
+    # then creations last longer than callers wait.
     "BREAKER_FAILURE_RATIO": "0.2",
+    "BREAKER_MINIMUM_CALLS": "20",
     "BREAKER_OPEN_SECONDS": "0.5",
     # Shorter than two attempts and their aftermath: callers give up waiting.
     "REQUEST_DEADLINE_SECONDS": "2.5",
