@@ -101,7 +101,8 @@ let package = Package(
         .target(
             name: "DaemonConfiguration",
             dependencies: [
-                arguments, .product(name: "Configuration", package: "swift-configuration"), "SandboxCore",
+                arguments, .product(name: "Configuration", package: "swift-configuration"), "RedisClient",
+                "SandboxCore",
             ],
             swiftSettings: strict
         ),
@@ -143,7 +144,7 @@ let package = Package(
         ),
         .testTarget(
             name: "DaemonConfigurationTests",
-            dependencies: [arguments, "DaemonConfiguration", "SandboxCore"],
+            dependencies: [arguments, "DaemonConfiguration", "RedisClient", "SandboxCore"],
             swiftSettings: strict
         ),
         .testTarget(

@@ -79,7 +79,7 @@ extension RedisSettings {
         let parsed = reader.optional(table.redisURL)
         url = parsed?.url
         redactedURL = parsed?.redacted
-        location = parsed?.location
+        endpoint = parsed?.endpoint
         onOutage = reader.value(table.redisOnOutage)
         expectedReplicas = reader.value(table.redisExpectedReplicas)
         commandTimeout = reader.value(table.redisCommandTimeout)

@@ -1,3 +1,4 @@
+public import RedisClient
 public import SandboxCore
 
 /// Everything the daemon was told, checked. Secrets are ``Secret`` values, so no textual form of it shows one (I13).
@@ -93,7 +94,7 @@ public struct RedisSettings: Sendable, Hashable {
     /// The URL as it may be shown and logged.
     public var redactedURL: String?
     /// The URL taken apart.
-    public var location: RedisLocation?
+    public var endpoint: RedisEndpoint?
     /// What happens to creates while Redis is away.
     public var onOutage: OnOutage
     /// How many replicas share the limits while Redis is away; at least 1.

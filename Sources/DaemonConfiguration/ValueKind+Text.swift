@@ -1,3 +1,4 @@
+internal import RedisClient
 internal import SandboxCore
 
 extension ValueKind where Value == Listener {
@@ -129,7 +130,19 @@ extension ValueKind where Value == [Secret] {
 struct ParsedRedisURL: Sendable {
     var url: Secret
     var redacted: String
-    var location: RedisLocation
+    var endpoint: RedisEndpoint
+}
+
+extension RedisEndpoint {
+    /// Takes a URL apart; a fault is one of the setting's value.
+    init(parsing text: String) throws(InvalidValue) {
+        do throws(RedisError) {
+            try self.init(url: text)
+        } catch {
+            guard case .unusable(let reason) = error else { throw InvalidValue("is no URL of Redis") }
+            throw InvalidValue(reason.hasPrefix("the URL ") ? String(reason.dropFirst(8)) : reason)
+        }
+    }
 }
 
 extension ValueKind where Value == ParsedRedisURL {
@@ -140,12 +153,26 @@ extension ValueKind where Value == ParsedRedisURL {
             isSecret: true,
             parse: { text throws(InvalidValue) in
                 guard isVisibleASCII(text) else { throw InvalidValue("has characters other than visible ASCII") }
-                let location = try RedisLocation(parsing: text)
-                return ParsedRedisURL(url: Secret(text), redacted: redactedURL(text), location: location)
+                let endpoint = try RedisEndpoint(parsing: text)
+                return ParsedRedisURL(url: Secret(text), redacted: redactedURL(text), endpoint: endpoint)
             },
             // A text that is no valid URL may have its password anywhere.
-            display: { (try? RedisLocation(parsing: $0)) == nil ? mask : redactedURL($0) }
+            display: { (try? RedisEndpoint(parsing: $0)) == nil ? mask : redactedURL($0) }
         )
+    }
+}
+
+/// Letters, digits, `-`, `_` and dots: a host name or an IPv4 address.
+func isHostName(_ text: some StringProtocol) -> Bool {
+    guard (1...253).contains(text.utf8.count), !text.hasPrefix("."), !text.hasPrefix("-") else { return false }
+    return text.utf8.allSatisfy { byte in
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "."):
+            true
+        default:
+            false
+        }
     }
 }
 

@@ -31,13 +31,16 @@ extension RedisEndpoint {
                 nodes.append(try Self.address(item, defaultPort: 26379))
             }
             guard let master = parts.path.first, !master.isEmpty else {
-                throw .unusable(reason: "the URL names no master; write redis+sentinel://host:port/master-name/db")
+                throw .unusable(
+                    reason: "the URL names no master; write redis+sentinel://host:port,host:port/master-name/db"
+                )
             }
             parts.path.removeFirst()
             target = .sentinel(nodes: nodes, master: try percentDecoded(master))
         case "rediss", "rediss+sentinel":
             throw .unusable(
-                reason: "the URL asks for TLS, which this client does not speak; use redis:// on a private network, "
+                reason:
+                    "the URL asks for TLS, which this build's Redis client does not speak; use redis:// on a private network, "
                     + "or a TLS tunnel on this machine such as stunnel"
             )
         default:
@@ -106,7 +109,9 @@ private struct URLParts {
         let password = userInfo[user.endIndex...].dropFirst()
         // A user without a password cannot log in.
         guard !password.isEmpty else {
-            throw .unusable(reason: "the URL has a user but no password; write :password@ or user:password@")
+            throw .unusable(
+                reason: "the URL has a user but no password; write redis://:password@host or redis://user:password@host"
+            )
         }
         let name = try percentDecoded(user)
         return (name.isEmpty ? nil : name, RedisPassword(try percentDecoded(password)))
@@ -115,7 +120,7 @@ private struct URLParts {
     func database() throws(RedisError) -> Int {
         var texts = path[...]
         for pair in query?.split(separator: "&") ?? [] {
-            guard pair.hasPrefix("db=") else { throw .unusable(reason: "the URL has a parameter other than db") }
+            guard pair.hasPrefix("db=") else { throw .unusable(reason: "the URL has a query parameter other than db") }
             texts.append(String(pair.dropFirst(3)))
         }
         guard let text = texts.popFirst() else { return 0 }

@@ -22,7 +22,7 @@ enum Stores {
         log: Logger
     ) throws -> Made {
         let claim = manager.killTimeout + .seconds(5)
-        guard let location = settings.redis.location else {
+        guard let endpoint = settings.redis.endpoint else {
             return Made(store: MemoryLeaseStore(time: runtime.time, claim: claim))
         }
         if settings.provider != .e2b {
@@ -31,7 +31,7 @@ enum Stores {
                 metadata: ["provider": "\(settings.provider.rawValue)"]
             )
         }
-        var client = RedisConfiguration(endpoint: RedisEndpoint(location))
+        var client = RedisConfiguration(endpoint: endpoint)
         client.commandTimeout = settings.redis.commandTimeout
         let shared: RedisLeaseStore
         do throws(StoreError) {
@@ -60,29 +60,5 @@ enum Stores {
             log: log
         )
         return Made(store: store, close: { await shared.close() })
-    }
-}
-
-extension RedisEndpoint {
-    /// The place that the configuration has already checked.
-    init(_ location: RedisLocation) {
-        let target: Target =
-            switch location.target {
-            case .server(let node): .server(RedisAddress(node))
-            case .socket(let path): .socket(path: path)
-            case .sentinel(let nodes, let master): .sentinel(nodes: nodes.map { RedisAddress($0) }, master: master)
-            }
-        self.init(
-            target: target,
-            user: location.user,
-            password: location.password.map { RedisPassword($0.reveal()) },
-            database: location.database
-        )
-    }
-}
-
-extension RedisAddress {
-    init(_ node: RedisLocation.Node) {
-        self.init(host: node.host, port: node.port)
     }
 }

@@ -1,4 +1,5 @@
 import DaemonConfiguration
+import RedisClient
 import SandboxCore
 import Testing
 
@@ -32,7 +33,7 @@ import Testing
         #expect(loaded.effective.value(of: "api.token") == "****")
         #expect(loaded.settings.redis.redactedURL == "redis://:****@cache:6379/0")
         #expect(loaded.settings.redis.url?.reveal() == "redis://user:\(Self.secret)@cache:6379/0")
-        #expect(loaded.settings.redis.location?.password?.reveal() == Self.secret)
+        #expect(loaded.settings.redis.endpoint?.password == RedisPassword(Self.secret))
     }
 
     @Test func `secrets in the file and in flags are not shown either`() {

@@ -1,8 +1,8 @@
 import DaemonConfiguration
-import SandboxCore
+import RedisClient
 import Testing
 
-@Suite struct RedisLocationTests {
+@Suite struct RedisURLTests {
     func settings(_ url: String) throws -> RedisSettings {
         try load(environment: ["REDIS_URL": url]).get().settings.redis
     }
@@ -13,41 +13,41 @@ import Testing
         ("redis://cache?db=4", "cache", 6379, 4), ("REDIS://cache", "cache", 6379, 0),
     ])
     func `a server is named by host, port and database`(url: String, host: String, port: UInt16, db: Int) throws {
-        let location = try #require(try settings(url).location)
-        guard case .server(let node) = location.target else {
+        let endpoint = try #require(try settings(url).endpoint)
+        guard case .server(let node) = endpoint.target else {
             Issue.record("not a server")
             return
         }
         #expect(node.host == host)
         #expect(node.port == port)
-        #expect(location.database == db)
-        #expect(location.password == nil)
+        #expect(endpoint.database == db)
+        #expect(endpoint.password == nil)
     }
 
     @Test func `user and password are unescaped once`() throws {
-        let location = try #require(try settings("redis://us%2Fer:p%40s%2525s@cache").location)
-        #expect(location.user == "us/er")
-        #expect(location.password == Secret("p@s%25s"))
-        #expect(try settings("redis://:pw@cache").location?.user == nil)
+        let endpoint = try #require(try settings("redis://us%2Fer:p%40s%2525s@cache").endpoint)
+        #expect(endpoint.user == "us/er")
+        #expect(endpoint.password == RedisPassword("p@s%25s"))
+        #expect(try settings("redis://:pw@cache").endpoint?.user == nil)
     }
 
     @Test func `a socket is named by its path`() throws {
-        let location = try #require(try settings("unix://:pw@/run/redis.sock?db=2").location)
-        #expect(location.target == .socket(path: "/run/redis.sock"))
-        #expect(location.database == 2)
-        #expect(location.password == Secret("pw"))
+        let endpoint = try #require(try settings("unix://:pw@/run/redis.sock?db=2").endpoint)
+        #expect(endpoint.target == .socket(path: "/run/redis.sock"))
+        #expect(endpoint.database == 2)
+        #expect(endpoint.password == RedisPassword("pw"))
     }
 
     @Test func `sentinels are named with their master`() throws {
-        let location = try #require(try settings("redis+sentinel://:pw@s1:1,s2,[::1]:3/main/5").location)
-        guard case .sentinel(let nodes, let master) = location.target else {
+        let endpoint = try #require(try settings("redis+sentinel://:pw@s1:1,s2,[::1]:3/main/5").endpoint)
+        guard case .sentinel(let nodes, let master) = endpoint.target else {
             Issue.record("no sentinel")
             return
         }
         #expect(nodes.map(\.host) == ["s1", "s2", "::1"])
         #expect(nodes.map(\.port) == [1, 26379, 3])
         #expect(master == "main")
-        #expect(location.database == 5)
+        #expect(endpoint.database == 5)
     }
 
     @Test(arguments: ["rediss://cache", "rediss://:hunter2@cache:6380/0", "rediss+sentinel://s/main"])
