@@ -78,6 +78,7 @@ extension FailoverLeaseStore {
         } alone: {
             $0.abandon(key, token: token)
         } note: { state, _, isAlone, _ in
+            state.reservedAlone.remove(token)
             if !isAlone { state.journal.settled(token) }
         }
     }
@@ -129,7 +130,7 @@ extension FailoverLeaseStore {
             }
             return (true, KillTicket(sandbox: record.sandbox.id, token: record.token, key: key, reason: .orphan))
         } note: { state, answer, _, now in
-            if let absent = answer.1 { state.journal.confirmed(absent, isToldLater: true, now: now) }
+            if let absent = answer.1 { state.confirmed(absent, isAlone: true, now: now) }
         }
         return wasThere
     }
@@ -223,7 +224,7 @@ extension FailoverLeaseStore {
         } alone: {
             $0.confirmKilled(ticket)
         } note: { state, _, isAlone, now in
-            state.journal.confirmed(ticket, isToldLater: isAlone, now: now)
+            state.confirmed(ticket, isAlone: isAlone, now: now)
         }
     }
 
@@ -262,6 +263,7 @@ extension FailoverLeaseStore {
             $0.resolveIntent(intent, found: found)
         } note: { state, _, _, now in
             state.journal.settled(intent.token)
+            if found.isEmpty { state.reservedAlone.remove(intent.token) }
             for (position, sandbox) in found.enumerated() {
                 let token = position == 0 ? intent.token : nil
                 state.journal.condemned(
@@ -324,6 +326,14 @@ extension FailoverLeaseStore {
     private func write(_ entry: (inout StoreJournal, MonotonicInstant) -> Void) {
         let now = runtime.time.now()
         state.withLock { entry(&$0.journal, now) }
+    }
+}
+
+extension FailoverLeaseStore.State {
+    /// A sandbox is known to be gone; the shared store has heard of it, or will.
+    fileprivate mutating func confirmed(_ ticket: KillTicket, isAlone: Bool, now: MonotonicInstant) {
+        journal.confirmed(ticket, isToldLater: isAlone, now: now)
+        if let token = ticket.token { reservedAlone.remove(token) }
     }
 }
 

@@ -69,7 +69,6 @@ extension FailoverLeaseStore {
                 state.standing = .away(nil)
             }
             state.awaySince = state.awaySince ?? now
-            state.reservedAlone = []
             return true
         }
         guard hasChanged else { return }
@@ -182,10 +181,10 @@ extension FailoverLeaseStore {
 
     /// - Returns: The deaths that the store knows of now.
     private func tell(_ journal: StoreJournal) async throws(StoreError) -> [SandboxID] {
-        try await inParallel(Array(journal.deaths.values)) { [shared] death throws(StoreError) in
+        try await allOf(Array(journal.deaths.values)) { [shared] death throws(StoreError) in
             try await shared.restore(death.ticket, isDead: death.isConfirmed)
         }
-        try await inParallel(Array(journal.creations.values)) { [shared] creation throws(StoreError) in
+        try await allOf(Array(journal.creations.values)) { [shared] creation throws(StoreError) in
             let (request, token) = (creation.request, creation.request.token)
             switch creation.state {
             case .held, .detached:
@@ -197,14 +196,14 @@ extension FailoverLeaseStore {
                 try await shared.abandon(request.key, token: token)
             }
         }
-        try await inParallel(Array(journal.commits.values)) { [shared] record throws(StoreError) in
+        try await allOf(Array(journal.commits.values)) { [shared] record throws(StoreError) in
             _ = try await shared.commit(record)
         }
         return Array(journal.deaths.keys)
     }
 
     private func restore(_ leases: [LeaseRecord]) async throws(StoreError) {
-        try await inParallel(leases) { [shared, client] record throws(StoreError) in
+        try await allOf(leases) { [shared, client] record throws(StoreError) in
             let outcome = try await shared.restore(record)
             // Under another epoch it is another lease: the copy is made anew.
             if outcome != .kept(record.epoch) { client?.leaseEnded(record.key, upTo: record.epoch) }
@@ -226,6 +225,7 @@ extension FailoverLeaseStore {
             // What other replicas did meanwhile with what this one put back, only the provider can tell.
             state.isComplete = attachment.isComplete && awayFor == nil && leases == 0
             state.awaySince = nil
+            state.reservedAlone = []
             // After a loss the last uses of other replicas may be missing as well.
             if !isFirst { state.reapsFrom = now + min(awayFor ?? Self.longestReapPause, Self.longestReapPause) }
             state.journal.toldOfDeaths(told)
@@ -243,31 +243,19 @@ extension FailoverLeaseStore {
         )
     }
 
-    /// Many calls at once share the round trips.
-    private func inParallel<Item: Sendable>(
+    /// Many calls at once share the round trips; after a failure no more are made.
+    private func allOf<Item: Sendable>(
         _ items: [Item],
         _ work: @escaping @Sendable (Item) async throws(StoreError) -> Void
     ) async throws(StoreError) {
-        let failure = await withTaskGroup(of: StoreError?.self) { group -> StoreError? in
-            var rest = items[...]
-            func add() {
-                guard let item = rest.popFirst() else { return }
-                group.addTask {
-                    do throws(StoreError) {
-                        try await work(item)
-                        return nil
-                    } catch {
-                        return error
-                    }
-                }
+        let outcomes = await inParallel(items, width: 64, until: { $0 != nil }) { item -> StoreError? in
+            do throws(StoreError) {
+                try await work(item)
+                return nil
+            } catch {
+                return error
             }
-            for _ in 0..<64 { add() }
-            while let failure = await group.next() {
-                if let failure { return failure }
-                add()
-            }
-            return nil
         }
-        if let failure { throw failure }
+        for case let failure? in outcomes { throw failure }
     }
 }

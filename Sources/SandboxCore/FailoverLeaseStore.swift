@@ -64,7 +64,7 @@ public final class FailoverLeaseStore: LeaseStore {
         var hearsEndings = false
         /// When the store went away; `nil` while it is there.
         var awaySince: MonotonicInstant?
-        /// Creations that only the books of this process know.
+        /// Creations that only the books of this process know; each as long as its slot is taken there.
         var reservedAlone: Set<CreationToken> = []
         /// Nobody is reaped before this: other replicas have to tell of uses first (I7).
         var reapsFrom: MonotonicInstant?

@@ -172,6 +172,20 @@ struct FailoverLeaseStoreTests {
         #expect(try await fleet.provider.info(shared.sandbox.id, timeout: .seconds(1)) != nil)
     }
 
+    @Test func `I6: creations made alone are not remembered longer than their slots`() async throws {
+        let fleet = try await Fleet(1)
+        await fleet.cut(fleet.a)
+        for project in ["p1", "p2"] { _ = try await fleet.a.manager.acquire(try key("u", project)) }
+        #expect(fleet.a.store.state.withLock { $0.reservedAlone.count } == 2)
+        _ = try await fleet.a.manager.release(try key("u", "p1"))
+        #expect(fleet.a.store.state.withLock { $0.reservedAlone.count } == 1)
+        fleet.provider.script(.create, .fail(Failures.http(400)))
+        await #expect(throws: ManagerError.self) { try await fleet.a.manager.acquire(try key("u", "p3")) }
+        #expect(fleet.a.store.state.withLock { $0.reservedAlone.count } == 1)
+        await fleet.mend(fleet.a)
+        #expect(fleet.a.store.state.withLock { $0.reservedAlone.isEmpty })
+    }
+
     @Test func `I7: alone, a sandbox past its known end is asked about before it is given up`() async throws {
         let fleet = try await Fleet()
         let shared = try await fleet.a.manager.acquire(try key())

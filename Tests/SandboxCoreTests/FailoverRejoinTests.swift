@@ -203,14 +203,8 @@ struct FailoverRejoinTests {
         let made = try await fleet.a.manager.acquire(try key())
         fleet.server.lose()
         await fleet.b.store.beat()
-        fleet.provider.hold(.info)
-        let listing = Task { await fleet.b.manager.takeOverEverything() }
         // B has asked whether the slot is taken, and has not adopted yet.
-        let call = await fleet.provider.nextHeld(.info)
-        fleet.provider.unhold(.info)
-        await fleet.a.store.beat()
-        call?.resume()
-        #expect(await listing.value)
+        #expect(await fleet.takeOver(fleet.b, during: .info) { await fleet.a.store.beat() })
         await fleet.b.manager.round(.outbox)
         #expect(fleet.provider.count(of: .kill) == 0)
         #expect(try await fleet.b.manager.acquire(try key()).sandbox.id == made.sandbox.id)
@@ -221,15 +215,12 @@ struct FailoverRejoinTests {
         let fleet = try await Fleet()
         fleet.server.lose()
         await fleet.b.store.beat()
-        fleet.provider.hold(.list)
-        let listing = Task { await fleet.b.manager.takeOverEverything() }
-        let call = await fleet.provider.nextHeld(.list)
-        fleet.provider.unhold(.list)
         // Lost once more, and told, while the provider's answer is under way.
-        fleet.server.lose()
-        await fleet.b.store.beat()
-        call?.resume()
-        #expect(await !listing.value)
+        let isComplete = await fleet.takeOver(fleet.b, during: .list) {
+            fleet.server.lose()
+            await fleet.b.store.beat()
+        }
+        #expect(!isComplete)
         #expect(!fleet.b.store.isComplete && !fleet.server.isComplete)
     }
 

@@ -79,6 +79,21 @@ struct Fleet {
         return await acquiring.result
     }
 
+    /// Takes over what the provider runs, through a replica; `event` happens while the provider is asked.
+    func takeOver(
+        _ replica: Replica,
+        during operation: ProviderOperation,
+        _ event: () async throws -> Void
+    ) async rethrows -> Bool {
+        provider.hold(operation)
+        let listing = Task { await replica.manager.takeOverEverything() }
+        let call = await provider.nextHeld(operation)
+        provider.unhold(operation)
+        try await event()
+        call?.resume()
+        return await listing.value
+    }
+
     func mend(_ replica: Replica) async {
         replica.connection.fail(nil)
         await replica.store.beat()
