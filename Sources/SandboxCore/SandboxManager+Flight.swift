@@ -175,16 +175,12 @@ extension SandboxManager {
         lease.vouchedIn = round ?? table.withLock { $0.trustRound }
         // Nobody is handed it before a probe ended well.
         lease.isSuspect = true
-        let found = await Result.catching { () async throws(ProviderError) in
-            try await provider.info(record.sandbox.id)
-        }
+        let found = try await called { () async throws(ProviderError) in try await provider.info(record.sandbox.id) }
         switch found {
-        case .failure(let error):
-            throw ManagerError(error)
-        case .success(nil):
+        case nil:
             try await forget(lease)
             return nil
-        case .success(let info?):
+        case let info?:
             guard isOwned(info, by: record.key) else {
                 observer.ownershipMismatched()
                 log.error("a stored sandbox carries another owner's labels", metadata: ["key": "\(record.key)"])
@@ -268,6 +264,15 @@ extension SandboxManager {
         let start = lease.isPaused ? now : lease.runningSince
         let rest = start + configuration.maxAge - now
         return max(.seconds(1), min(lease.idleTimeout + configuration.grace, rest))
+    }
+
+    /// Calls the provider; its failure becomes the manager's.
+    func called<Value>(_ call: () async throws(ProviderError) -> Value) async throws(ManagerError) -> Value {
+        do throws(ProviderError) {
+            return try await call()
+        } catch {
+            throw ManagerError(error)
+        }
     }
 
     /// Asks the store; its failure becomes the manager's.

@@ -8,8 +8,6 @@ extension SandboxManager {
     private static let batch = 256
     /// How many kills a round tries while the provider fails.
     private static let probes = 2
-    /// How many kills and lookups run at once.
-    private static let width = 16
 
     /// Runs all loops until the task is cancelled.
     public func run() async {
@@ -188,11 +186,8 @@ extension SandboxManager {
     /// - Returns: Whether the intent is closed.
     private func resolve(_ intent: Intent) async -> Bool {
         let resolved = try? await measured(.reconcile) { () async throws(ManagerError) -> Bool in
-            let infos: [SandboxInfo]
-            do throws(ProviderError) {
-                infos = try await provider.list(.token(intent.token, environment: configuration.environment))
-            } catch {
-                throw ManagerError(error)
+            let infos = try await called { () async throws(ProviderError) in
+                try await provider.list(.token(intent.token, environment: configuration.environment))
             }
             if intent.isHeld { return try await takeOver(intent, infos) }
             let found = infos.map(\.sandbox.id)
@@ -226,25 +221,5 @@ extension SandboxManager {
             if isMoved { tally.acted += 1 } else { tally.failed += 1 }
         }
         return tally
-    }
-
-    // MARK: Shared pieces
-
-    /// Works a batch off, a few at a time: one slow item delays no other (T1).
-    func inParallel<Item: Sendable, Value: Sendable>(
-        _ items: [Item],
-        _ work: @escaping @Sendable (Item) async -> Value
-    ) async -> [Value] {
-        await withTaskGroup(of: Value.self) { group in
-            var rest = items[...]
-            for item in rest.prefix(Self.width) { group.addTask { await work(item) } }
-            rest = rest.dropFirst(Self.width)
-            var values: [Value] = []
-            while let value = await group.next() {
-                values.append(value)
-                if let item = rest.popFirst() { group.addTask { await work(item) } }
-            }
-            return values
-        }
     }
 }

@@ -102,11 +102,8 @@ extension SandboxManager {
     }
 
     private func adoptListed(_ key: LeaseKey) async throws(ManagerError) -> Bool {
-        let found: [SandboxInfo]
-        do throws(ProviderError) {
-            found = try await provider.list(.key(key, environment: configuration.environment))
-        } catch {
-            throw ManagerError(error)
+        let found = try await called { () async throws(ProviderError) in
+            try await provider.list(.key(key, environment: configuration.environment))
         }
         try await adopt(found, key)
         return !found.isEmpty
@@ -155,11 +152,7 @@ extension SandboxManager {
     }
 
     private func stillThere(_ sandbox: SandboxID) async throws(ManagerError) -> SandboxInfo? {
-        do throws(ProviderError) {
-            return try await provider.info(sandbox)
-        } catch {
-            throw ManagerError(error)
-        }
+        try await called { () async throws(ProviderError) in try await provider.info(sandbox) }
     }
 
     func record(of info: SandboxInfo, _ labels: SandboxLabels) -> LeaseRecord {

@@ -96,11 +96,7 @@ extension SandboxManager {
     func kill(_ ticket: KillTicket) async -> Bool {
         let outcome = await Result.catching { () async throws(ManagerError) in
             try await measured(.kill) { () async throws(ManagerError) in
-                do throws(ProviderError) {
-                    return try await provider.kill(ticket.sandbox)
-                } catch {
-                    throw ManagerError(error)
-                }
+                try await called { () async throws(ProviderError) in try await provider.kill(ticket.sandbox) }
             }
         }
         switch outcome {

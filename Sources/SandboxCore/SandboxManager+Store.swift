@@ -68,12 +68,7 @@ extension SandboxManager: LeaseStoreClient {
     /// What the provider says of a noted sandbox; `nil` if it is gone, or its labels do not name the key, both parts
     /// of it (S2).
     private func verified(_ sandbox: SandboxID, _ key: LeaseKey) async throws(ManagerError) -> SandboxInfo? {
-        let found: SandboxInfo?
-        do throws(ProviderError) {
-            found = try await provider.info(sandbox)
-        } catch {
-            throw ManagerError(error)
-        }
+        let found = try await called { () async throws(ProviderError) in try await provider.info(sandbox) }
         guard let info = found else { return nil }
         let isOurs = info.labels.map { $0.key == key && $0.environment == configuration.environment } ?? true
         guard isOurs, info.metadata["user_id"] == key.user, info.metadata["project_id"] == key.project else {

@@ -18,12 +18,7 @@ extension SandboxManager {
             return false
         }
         // A listing has no access tokens; without them nobody can use the sandbox.
-        let complete: SandboxInfo?
-        do throws(ProviderError) {
-            complete = try await provider.info(first.sandbox.id)
-        } catch {
-            throw ManagerError(error)
-        }
+        let complete = try await called { () async throws(ProviderError) in try await provider.info(first.sandbox.id) }
         guard let complete, let labels = complete.labels ?? first.labels else { return false }
         var record = record(of: complete, labels)
         record.epoch = intent.epoch
