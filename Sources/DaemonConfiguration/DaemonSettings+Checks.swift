@@ -48,7 +48,7 @@ extension DaemonSettings {
         )
         reader.refuse(
             [table.poolTarget.key, table.limitsTotal.key],
-            if: pool.target > manager.limits.total,
+            if: manager.warmPool.target > manager.limits.total,
             "is more than \(total); the pool counts against it"
         )
     }
@@ -70,7 +70,7 @@ extension DaemonSettings {
         )
         reader.warn(
             [table.reconcilerGrace.key, table.createTimeout.key],
-            if: reconciler.grace < manager.createTimeout,
+            if: manager.reconciler.grace < manager.createTimeout,
             "reconciler.graceSeconds is shorter than create.timeoutSeconds: a slow create may look like an orphan"
         )
         reader.warn(

@@ -13,12 +13,6 @@ extension DaemonSettings {
         api = APISettings(reading: &reader, from: table)
         metrics = reader.value(table.metricsListen)
         requestDeadline = reader.value(table.requestDeadline)
-        pool = PoolSettings(target: reader.value(table.poolTarget), perSecond: reader.value(table.poolPerSecond))
-        reconciler = ReconcilerSettings(
-            interval: reader.value(table.reconcilerInterval),
-            grace: reader.value(table.reconcilerGrace),
-            mode: reader.value(table.reconcilerMode)
-        )
         shutdown = ShutdownSettings(
             sandboxes: reader.value(table.shutdownSandboxes),
             timeout: reader.value(table.shutdownTimeout)
@@ -28,6 +22,11 @@ extension DaemonSettings {
         allowFaults = reader.value(table.allowFaults)
         manager = ManagerConfiguration(reading: &reader, from: table)
 
+        manager.warmPool.target = reader.value(table.poolTarget)
+        manager.warmPool.perSecond = reader.value(table.poolPerSecond)
+        manager.reconciler.interval = reader.value(table.reconcilerInterval)
+        manager.reconciler.grace = reader.value(table.reconcilerGrace)
+        manager.reconciler.mode = reader.value(table.reconcilerMode)
         manager.environment = environment
         manager.requestDeadline = requestDeadline
         manager.maxWaiters = api.maxPendingRequests

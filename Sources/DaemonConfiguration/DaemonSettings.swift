@@ -19,10 +19,6 @@ public struct DaemonSettings: Sendable {
     public var e2b: E2BSettings
     /// The shared store.
     public var redis: RedisSettings
-    /// Sandboxes made ahead of demand.
-    public var pool: PoolSettings
-    /// The comparison of the store with the provider.
-    public var reconciler: ReconcilerSettings
     /// How the daemon ends.
     public var shutdown: ShutdownSettings
     /// What is logged, and how.
@@ -101,32 +97,6 @@ public struct RedisSettings: Sendable, Hashable {
     public var expectedReplicas: Int
     /// Time limit of one command.
     public var commandTimeout: Duration
-}
-
-/// Sandboxes made ahead of demand.
-public struct PoolSettings: Sendable, Hashable {
-    /// How many are kept ready; 0 switches the pool off.
-    public var target: Int
-    /// How many are made a second at most.
-    public var perSecond: Double
-}
-
-/// The comparison of the store with the provider.
-public struct ReconcilerSettings: Sendable, Hashable {
-    /// What it does about a difference.
-    public enum Mode: String, Sendable, CaseIterable, Hashable {
-        /// Counts it.
-        case observe
-        /// Puts it right.
-        case repair
-    }
-
-    /// Pause between rounds.
-    public var interval: Duration
-    /// How long a sandbox of ours may be nobody's before it is killed.
-    public var grace: Duration
-    /// What it does about a difference.
-    public var mode: Mode
 }
 
 /// How the daemon ends.

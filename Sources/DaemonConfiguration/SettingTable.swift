@@ -185,7 +185,7 @@ struct SettingTable: Sendable {
     )
     let reconcilerMode = Setting(
         "reconciler.mode",
-        ValueKind<ReconcilerSettings.Mode>.choice(),
+        ValueKind<ReconcilerPolicy.Mode>.choice(),
         default: "repair",
         "Whether differences are put right or only counted."
     )

@@ -12,6 +12,12 @@ public struct ManagerGauges: Sendable, Hashable {
     public var leasesReleasing = 0
     /// What the store holds in all.
     public var usage = StoreUsage()
+    /// What the provider ran when it was last listed.
+    public var provider = ProviderGauges()
+    /// Where books and provider disagreed when they were last compared.
+    public var drift = LedgerDrift()
+    /// The warm pool of this process.
+    public var warmPool = WarmPoolGauges()
     /// The limits in force.
     public var limits: SlotLimits
     /// Where the shared truth lives.
@@ -32,6 +38,43 @@ public struct ManagerGauges: Sendable, Hashable {
         self.limits = limits
         self.storeMode = storeMode
     }
+}
+
+/// What the provider ran of ours when it was last listed.
+public struct ProviderGauges: Sendable, Hashable {
+    /// Sandboxes that ran.
+    public var running = 0
+    /// Sandboxes that were paused.
+    public var paused = 0
+
+    /// None.
+    public init() {}
+}
+
+/// Where the books and the provider disagreed when they were last compared.
+public struct LedgerDrift: Sendable, Hashable {
+    /// Sandboxes under our label that were in no book.
+    public var untrackedAtProvider = 0
+    /// Leases whose sandbox the provider did not list.
+    public var missingAtProvider = 0
+    /// Slots that no lease, creation or kill needed.
+    public var storeOnly = 0
+
+    /// None.
+    public init() {}
+}
+
+/// Sizes of the warm pool.
+public struct WarmPoolGauges: Sendable, Hashable {
+    /// Members that may be claimed.
+    public var ready = 0
+    /// Members there should be.
+    public var target = 0
+    /// Members being made.
+    public var pending = 0
+
+    /// Empty.
+    public init() {}
 }
 
 /// Sizes and ages of the user-lock table.

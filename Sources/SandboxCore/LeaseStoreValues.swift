@@ -288,6 +288,8 @@ public struct StoreUsage: Sendable, Hashable {
     public var active = 0
     /// Leases whose sandbox is paused.
     public var paused = 0
+    /// Members of the warm pool; they take slots too.
+    public var warm = 0
     /// Sandboxes in the kill outbox.
     public var outbox = 0
     /// Age of the oldest of them; zero when there is none.

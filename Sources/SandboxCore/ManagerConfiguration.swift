@@ -35,6 +35,8 @@ public struct ManagerConfiguration: Sendable {
 
     /// When calls are kept from a provider that fails.
     public var breaker = BreakerPolicy()
+    /// Sandboxes made ahead of demand.
+    public var warmPool = WarmPoolPolicy()
     /// How fast one user may create.
     public var creationRate = CreationRate(perMinute: 30, burst: 10)
 
@@ -49,8 +51,8 @@ public struct ManagerConfiguration: Sendable {
     public var reaperInterval: Duration = .seconds(30)
     /// Pause between rounds of the outbox worker.
     public var outboxInterval: Duration = .seconds(1)
-    /// Pause between comparisons of slots with what justifies them.
-    public var repairInterval: Duration = .seconds(300)
+    /// How the books are compared with what the provider runs.
+    public var reconciler = ReconcilerPolicy()
     /// Pause between rounds of the extender.
     public var extenderInterval: Duration = .seconds(10)
 
@@ -63,5 +65,37 @@ public struct ManagerConfiguration: Sendable {
     public var faults: Set<Fault> = []
 
     /// The defaults.
+    public init() {}
+}
+
+/// How the books are compared with what the provider runs.
+public struct ReconcilerPolicy: Sendable, Hashable {
+    /// What is done about a difference.
+    public enum Mode: String, Sendable, CaseIterable, Hashable {
+        /// It is counted and logged; nothing is adopted, killed or repaired.
+        case observe
+        /// It is put right.
+        case repair
+    }
+
+    /// Pause between rounds.
+    public var interval: Duration = .seconds(300)
+    /// How long a sandbox that is in no book is watched before it is killed.
+    public var grace: Duration = .seconds(120)
+    /// What is done about a difference.
+    public var mode = Mode.repair
+
+    /// The defaults.
+    public init() {}
+}
+
+/// Sandboxes made ahead of demand.
+public struct WarmPoolPolicy: Sendable, Hashable {
+    /// How many there should be; 0 switches the pool off.
+    public var target = 0
+    /// How many may be made each second.
+    public var perSecond = 1.0
+
+    /// The defaults: no pool.
     public init() {}
 }

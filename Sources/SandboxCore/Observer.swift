@@ -52,6 +52,10 @@ public protocol ManagerObserver: Sendable {
     func ambiguityResolved(_ resolution: AmbiguityResolution)
     /// A sandbox carried another owner's labels.
     func ownershipMismatched()
+    /// The reconciler found a sandbox that was in nobody's books.
+    func orphanFound(_ action: OrphanAction)
+    /// The warm pool was asked for a sandbox.
+    func warmPoolClaimed(_ result: WarmPoolClaim)
     /// A loop's round ended.
     func loopRan(_ loop: LoopName, _ result: LoopResult, took: Duration, at wallTime: WallTime)
     /// A loop dealt with items.
@@ -113,6 +117,10 @@ extension ManagerObserver {
     public func ambiguityResolved(_ resolution: AmbiguityResolution) {}
     /// Ignored.
     public func ownershipMismatched() {}
+    /// Ignored.
+    public func orphanFound(_ action: OrphanAction) {}
+    /// Ignored.
+    public func warmPoolClaimed(_ result: WarmPoolClaim) {}
     /// Ignored.
     public func loopRan(_ loop: LoopName, _ result: LoopResult, took: Duration, at wallTime: WallTime) {}
     /// Ignored.

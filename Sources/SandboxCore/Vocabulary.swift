@@ -95,6 +95,22 @@ public enum AmbiguityResolution: String, Sendable, CaseIterable, Hashable {
     case adopted, killed, absent
 }
 
+/// What the reconciler did with a sandbox that was in nobody's books.
+public enum OrphanAction: String, Sendable, CaseIterable, Hashable {
+    case adopted, killed
+    /// Seen, and left alone: it only observes.
+    case observed
+}
+
+/// How asking the warm pool for a sandbox ended.
+public enum WarmPoolClaim: String, Sendable, CaseIterable, Hashable {
+    case hit
+    /// The pool had none.
+    case miss
+    /// It had one that was worth nothing any more.
+    case stale
+}
+
 /// The calls of a provider, as metrics name them.
 public enum ProviderOperation: String, Sendable, CaseIterable, Hashable {
     case create, connect, info, list, extend, pause, kill, health

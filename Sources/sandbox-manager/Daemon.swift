@@ -44,7 +44,6 @@ struct Daemon {
         )
         var configuration = settings.manager
         configuration.owner = "\(ProcessEnvironment.hostName)-\(ProcessEnvironment.processID)-\(started.microseconds)"
-        configuration.repairInterval = settings.reconciler.interval
         let made = try Stores.make(
             settings,
             configuration,
