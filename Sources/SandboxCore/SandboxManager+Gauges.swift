@@ -14,6 +14,10 @@ extension SandboxManager {
         gauges.providerBreaker = provider.breakerState()
         gauges.storeBreaker = store.breaker
         gauges.retryBudget = retryBudget.withLock { $0.retries }
+        gauges.isDraining = isDraining
+        gauges.areCreationsStopped = areCreationsStopped
+        gauges.inFlight = inFlight.load(ordering: .relaxed)
+        gauges.loopSuccesses = loopSuccesses.withLock { $0 }
         gauges.loopIntervals = Self.loops(of: configuration)
         gauges.collections = collections(gauges)
         return gauges

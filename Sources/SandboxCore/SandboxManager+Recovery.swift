@@ -141,7 +141,13 @@ extension SandboxManager {
             } else if try await !isTaken(labels.token) {
                 // Not merely put back by its own replica since the first look: the key holds another sandbox.
                 note(key, "superseded: \(info.sandbox.id)")
-                let ticket = KillTicket(sandbox: info.sandbox.id, token: nil, key: key, reason: .orphan)
+                let ticket = KillTicket(
+                    sandbox: info.sandbox.id,
+                    token: nil,
+                    key: key,
+                    reason: .orphan,
+                    epoch: labels.epoch
+                )
                 try await asked { () async throws(StoreError) in try await store.enqueueKill(ticket) }
             }
         }
