@@ -1,6 +1,6 @@
-import SandboxCore
 import Foundation
 import HTTPTypes
+import SandboxCore
 import Testing
 
 @testable import ControlAPI
