@@ -1,5 +1,6 @@
 import Foundation
 import HTTPTypes
+import SandboxCore
 import Testing
 
 @testable import ControlAPI

@@ -226,9 +226,7 @@ def test_drain_gives_up_at_its_limit_and_the_daemon_goes_on(
 def test_explain_tells_six_situations_in_words(
     cloudy: Callable[..., Daemon], cloud: FakeE2B, said: Callable[..., str], beside: Callable[..., Future[Reply]]
 ) -> None:
-    daemon = cloudy(
-        HEALTH_FRESH_WINDOW_SECONDS="0", LIMITS_PER_USER="1", SHUTDOWN_TIMEOUT_SECONDS="1", OUTBOX_INTERVAL_SECONDS="1"
-    )
+    daemon = cloudy(HEALTH_FRESH_WINDOW_SECONDS="0", LIMITS_PER_USER="1", SHUTDOWN_TIMEOUT_SECONDS="1")
 
     nothing = said(daemon, "explain", "nobody", "web")
     assert nothing.startswith("Nobody holds a lease for this key.\n")
@@ -284,7 +282,6 @@ def test_every_kill_is_one_line_that_says_who_decided(cloudy: Callable[..., Daem
         LIMITS_PER_USER="9",
         LEASE_IDLE_TIMEOUT_SECONDS="15",
         REAPER_INTERVAL_SECONDS="0.5",
-        OUTBOX_INTERVAL_SECONDS="0.5",
     )
 
     def killed() -> dict[str, dict[str, str]]:
