@@ -51,6 +51,17 @@ extension RedisLeaseStore {
         try await run(Scripts.isTaken, [slot.rawValue]).flag(0)
     }
 
+    /// See ``LeaseStore/unaccounted(_:)``.
+    public func unaccounted(_ listed: [ListedSandbox]) async throws(StoreError) -> Set<SandboxID> {
+        let arguments = listed.flatMap { [$0.id.rawValue, $0.token.rawValue, $0.key.canonical] }
+        return Set(try await run(Scripts.unaccounted, arguments).texts(from: 1).map { SandboxID($0) })
+    }
+
+    /// See ``LeaseStore/takeDuty(_:for:)``.
+    public func takeDuty(_ duty: Duty, for term: Duration) async throws(StoreError) -> Bool {
+        try await run(Scripts.takeDuty, [duty.rawValue, term.lifeText]).flag(0)
+    }
+
     /// See ``LeaseStore/resolveIntent(_:found:)``.
     public func resolveIntent(_ intent: Intent, found: [SandboxID]) async throws(StoreError) {
         _ = try await run(Scripts.resolveIntent, [intent.token.rawValue] + found.map(\.rawValue))

@@ -93,6 +93,34 @@ extension Scripts {
         """
     )
 
+    // for each sandbox: id, token, key
+    static let unaccounted = script(
+        """
+        local function holds(key, sandbox) return key and call('HGET', P .. 'lease:' .. key, 'sandbox') == sandbox end
+        -- Led by a word, so that no id is taken for another answer.
+        local strays = {'strays'}
+        for i = 1, #ARGV - 4, 3 do
+            local sandbox, token, key = arg(i), arg(i + 1), arg(i + 2)
+            local isKnown = call('EXISTS', P .. 'kill:' .. sandbox, P .. 'intent:' .. token) > 0
+                -- Leased to whoever holds its slot; or under another slot, to the key that it was made for.
+                or holds(call('HGET', P .. 'slots', token), sandbox) or holds(key, sandbox)
+            if not isKnown then table.insert(strays, sandbox) end
+        end
+        return strays
+        """
+    )
+
+    // duty, term
+    static let takeDuty = script(
+        """
+        local name = P .. 'duty:' .. arg(1)
+        local holder = call('GET', name)
+        if holder and holder ~= OWNER then return {'0'} end
+        call('SET', name, OWNER, 'PX', arg(2))
+        return {'1'}
+        """
+    )
+
     // token, sandboxes found
     static let resolveIntent = script(
         """

@@ -9,7 +9,8 @@ extension Scripts {
     /// - `intent:<token>`, `intents:due`, `intents:since`; `creations:<owner>`, `owners`: who works on which.
     /// - `kill:<sandbox>`, `kills:due`, `kills:since`: the outbox.
     /// - `dying:<key>`: slots of the key that are not free yet, with the sandbox if it is known.
-    /// - `replica:<owner>`: who lives; `epoch`, `incarnation`, `complete`; `reply:<operation>`: answers for a moment.
+    /// - `replica:<owner>`: who lives; `duty:<duty>`: who does it for all; `epoch`, `incarnation`, `complete`;
+    ///   `reply:<operation>`: answers for a moment.
     static let prelude = """
         local P, INCARNATION, OWNER, OPERATION = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
         local call = redis.call

@@ -255,6 +255,24 @@ extension FailoverLeaseStore {
         }
     }
 
+    /// See ``LeaseStore/unaccounted(_:)``.
+    public func unaccounted(_ listed: [ListedSandbox]) async throws(StoreError) -> Set<SandboxID> {
+        try await ask { store throws(StoreError) in
+            try await store.unaccounted(listed)
+        } alone: {
+            $0.unaccounted(listed)
+        }
+    }
+
+    /// See ``LeaseStore/takeDuty(_:for:)``. Alone, nobody has one: what others made looks like nobody's.
+    public func takeDuty(_ duty: Duty, for term: Duration) async throws(StoreError) -> Bool {
+        try await ask { store throws(StoreError) in
+            try await store.takeDuty(duty, for: term)
+        } alone: { _ in
+            false
+        }
+    }
+
     /// See ``LeaseStore/resolveIntent(_:found:)``.
     public func resolveIntent(_ intent: Intent, found: [SandboxID]) async throws(StoreError) {
         try await ask { store throws(StoreError) in

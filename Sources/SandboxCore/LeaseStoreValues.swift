@@ -231,6 +231,31 @@ public struct Intent: Sendable, Hashable {
     }
 }
 
+/// A sandbox of ours as a listing of the provider shows it.
+public struct ListedSandbox: Sendable, Hashable {
+    /// Which.
+    public var id: SandboxID
+    /// The creation that made it.
+    public var token: CreationToken
+    /// For whom it was made.
+    public var key: LeaseKey
+
+    /// Bundles the three.
+    public init(id: SandboxID, token: CreationToken, key: LeaseKey) {
+        self.id = id
+        self.token = token
+        self.key = key
+    }
+}
+
+/// Background work that one replica of a fleet does for all.
+public enum Duty: String, Sendable, CaseIterable, Hashable {
+    /// Puts right what differs between books and provider.
+    case reconciler
+    /// Keeps the warm pool filled.
+    case poolFiller = "pool_filler"
+}
+
 /// One use of a lease.
 public struct LeaseUse: Sendable, Hashable {
     /// Whose.

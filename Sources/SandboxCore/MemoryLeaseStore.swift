@@ -115,6 +115,11 @@ public final class MemoryLeaseStore: LeaseStore {
         ledger.withLock { $0.isTaken(slot) }
     }
 
+    /// See ``LeaseStore/unaccounted(_:)``.
+    public func unaccounted(_ listed: [ListedSandbox]) -> Set<SandboxID> {
+        ledger.withLock { $0.unaccounted(listed) }
+    }
+
     /// See ``LeaseStore/resolveIntent(_:found:)``.
     public func resolveIntent(_ intent: Intent, found: [SandboxID]) {
         ledger.withLock { $0.resolveIntent(intent, found: found, now: time.now()) }

@@ -2,6 +2,19 @@
 extension StoreLedger {
     func isTaken(_ slot: CreationToken) -> Bool { slots[slot] != nil }
 
+    func unaccounted(_ listed: [ListedSandbox]) -> Set<SandboxID> {
+        Set(listed.lazy.filter { !isAccounted($0) }.map(\.id))
+    }
+
+    private func isAccounted(_ listed: ListedSandbox) -> Bool {
+        if outbox[listed.id] != nil || intents[listed.token] != nil { return true }
+        // Leased to whoever holds its slot; or under another slot, to the key that it was made for.
+        return [slots[listed.token], listed.key].contains { key in
+            guard let key, case .lease(let kept) = holdings[key] else { return false }
+            return kept.record.sandbox.id == listed.id
+        }
+    }
+
     func lookup(_ key: LeaseKey, now: MonotonicInstant) -> StoreEntry? {
         switch holdings[key] {
         case .lease(let kept):

@@ -221,6 +221,8 @@ public enum CollectionName: String, Sendable, CaseIterable, Hashable {
     case rateBuckets = "rate_buckets"
     case healthState = "health_state"
     case flightRecorder = "flight_recorder"
+    /// Sandboxes of ours that are in no book, watched until they are adopted or killed.
+    case orphans
     case httpExchanges = "http_exchanges"
     /// Copies of leases that this process may hand out without asking the store.
     case leaseCopies = "lease_copies"

@@ -148,4 +148,34 @@ extension LeaseStoreContract {
             try await subject.checkEmpty()
         }
     }
+
+    /// What is leased, being made or condemned is in the books; what is none of these is not (I3).
+    public func accountsForSandboxes() async throws {
+        try await run { subject in
+            let store = subject.store
+            let (alice, bob) = (try subject.key("alice"), try subject.key("bob"))
+            func unaccounted(_ token: String, _ sandbox: String, _ key: LeaseKey) async throws -> Bool {
+                let listed = ListedSandbox(id: SandboxID(sandbox), token: CreationToken(token), key: key)
+                let other = ListedSandbox(id: SandboxID("stray"), token: CreationToken("s"), key: key)
+                let strays = try await store.unaccounted([other, listed])
+                try check(strays.contains(other.id), "a stray is never in the books")
+                return strays.contains(listed.id)
+            }
+            try check(try await unaccounted("a", "sb-a", alice))
+            let epoch = try await subject.reserved(alice, "a")
+            try check(try await !unaccounted("a", "sb-a", alice), "its creation is under way")
+            try check(try await store.commit(subject.record(alice, epoch, "a")) == epoch)
+            try check(try await !unaccounted("a", "sb-a", alice))
+            try check(try await !unaccounted("a", "sb-a", bob), "its slot says whose it is, whatever its labels say")
+            try check(try await !unaccounted("x", "sb-a", alice), "adopted under another slot")
+            try check(try await unaccounted("a", "sb-twin", alice), "a second one under the same token")
+            _ = try await store.release(alice, reason: .released)
+            try check(try await !unaccounted("a", "sb-a", alice), "condemned")
+            try check(try await store.confirmKilled(subject.ticket("a", alice)))
+            try check(try await unaccounted("a", "sb-a", alice))
+            try await store.enqueueKill(KillTicket(sandbox: SandboxID("sb-b"), token: nil, key: nil, reason: .orphan))
+            try check(try await !unaccounted("b", "sb-b", bob), "condemned without a slot")
+            try check(try await store.unaccounted([]).isEmpty)
+        }
+    }
 }

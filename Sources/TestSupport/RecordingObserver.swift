@@ -57,6 +57,10 @@ public final class RecordingObserver: ManagerObserver {
         public var sandboxesKilled: [KillReason: Int] = [:]
         /// Creates of unknown outcome that were resolved.
         public var ambiguities: [AmbiguityResolution: Int] = [:]
+        /// What the reconciler found in no book.
+        public var orphans: [OrphanAction: Int] = [:]
+        /// What asking the warm pool came to.
+        public var warmPoolClaims: [WarmPoolClaim: Int] = [:]
         /// Foreign labels seen.
         public var ownershipMismatches = 0
         /// Rounds of loops.
@@ -170,6 +174,10 @@ public final class RecordingObserver: ManagerObserver {
     public func ambiguityResolved(_ resolution: AmbiguityResolution) {
         note { $0.ambiguities[resolution, default: 0] += 1 }
     }
+    /// Counted.
+    public func orphanFound(_ action: OrphanAction) { note { $0.orphans[action, default: 0] += 1 } }
+    /// Counted.
+    public func warmPoolClaimed(_ result: WarmPoolClaim) { note { $0.warmPoolClaims[result, default: 0] += 1 } }
     /// Counted.
     public func ownershipMismatched() { note { $0.ownershipMismatches += 1 } }
     /// Counted.

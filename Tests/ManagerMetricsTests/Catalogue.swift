@@ -65,7 +65,7 @@ enum Catalogue {
     ]
     private static let collections = [
         "user_locks", "leases", "intents", "kill_outbox", "warm_pool", "rate_buckets", "health_state",
-        "flight_recorder", "http_exchanges", "lease_copies", "store_journal",
+        "flight_recorder", "orphans", "http_exchanges", "lease_copies", "store_journal",
     ]
     private static let upstreams = ["provider", "store"]
     private static let breakerStates = ["closed", "open", "half_open"]
