@@ -67,6 +67,8 @@ def test_T14_rolling_restarts_at_50_requests_a_second_fail_no_request_and_lose_o
     two = fleet(2, LIMITS_PER_USER="1000", REAPER_INTERVAL_SECONDS="0.5")
     keys = [(f"user-{number}", "demo") for number in range(100)]
     known = {answer.key: str(answer.sandbox) for answer in two.acquire_all(keys)}
+    # Long enough that a replica often ends in the middle of a create.
+    two.cloud.fault("create", "latency", milliseconds=200, times=0)
     shares = [keys[number::CLIENTS] for number in range(CLIENTS)]
     customers = [Customer(two, number, share) for number, share in enumerate(shares)]
     done, start = threading.Event(), time.monotonic()
