@@ -31,6 +31,14 @@ extension AmbiguityResolution: MetricLabel {
     /// `resolution`.
     public static var labelName: String { "resolution" }
 }
+extension OrphanAction: MetricLabel {
+    /// `action`.
+    public static var labelName: String { "action" }
+}
+extension WarmPoolClaim: MetricLabel {
+    /// `result`.
+    public static var labelName: String { "result" }
+}
 extension ProviderResult: MetricLabel {
     /// `result`.
     public static var labelName: String { "result" }
@@ -144,6 +152,26 @@ enum LeaseState: String, MetricLabel {
 enum UserLockState: String, MetricLabel {
     case held, idle
     static var labelName: String { "state" }
+}
+
+/// What the books keep a sandbox for.
+enum LedgerAccount: String, MetricLabel {
+    case creating, leased, paused, warm, killing
+    static var labelName: String { "account" }
+}
+
+/// What a sandbox is at the provider.
+enum ProviderSandboxState: String, MetricLabel {
+    case running, paused
+    static var labelName: String { "state" }
+}
+
+/// How books and provider can disagree.
+enum DriftKind: String, MetricLabel {
+    case untrackedAtProvider = "untracked_at_provider"
+    case missingAtProvider = "missing_at_provider"
+    case storeOnly = "store_only"
+    static var labelName: String { "kind" }
 }
 
 /// All slots together, the only scope that slots in use have.

@@ -15,6 +15,8 @@ public final class ManagerMetrics: ManagerObserver {
     private let operations: OperationMetrics
     private let locks: LockMetrics
     private let fleet: FleetMetrics
+    private let ledger: LedgerMetrics
+    private let warmPool: WarmPoolMetrics
     private let upstream: UpstreamMetrics
     private let redis: RedisMetrics
     private let loops: LoopMetrics
@@ -40,6 +42,8 @@ public final class ManagerMetrics: ManagerObserver {
         operations = try OperationMetrics(registry, prefix)
         locks = try LockMetrics(registry, prefix)
         fleet = try FleetMetrics(registry, prefix)
+        ledger = try LedgerMetrics(registry, prefix)
+        warmPool = try WarmPoolMetrics(registry, prefix)
         upstream = try UpstreamMetrics(registry, prefix)
         redis = try RedisMetrics(registry, prefix)
         loops = try LoopMetrics(registry, prefix, startedAt: startedAt)
@@ -71,6 +75,8 @@ public final class ManagerMetrics: ManagerObserver {
             let gauges = manager()
             locks.collect(gauges.userLocks)
             fleet.collect(gauges)
+            ledger.collect(gauges)
+            warmPool.collect(gauges.warmPool)
             upstream.collect(gauges)
             collections.collect(gauges.collections)
             for (loop, interval) in gauges.loopIntervals { loops.interval.set(loop, to: interval.inSeconds) }
@@ -216,6 +222,12 @@ extension ManagerMetrics {
 
     /// Counts.
     public func ownershipMismatched() { fleet.ownershipMismatches.increment() }
+
+    /// Counts by what was done.
+    public func orphanFound(_ action: OrphanAction) { ledger.orphans.increment(action) }
+
+    /// Counts by result.
+    public func warmPoolClaimed(_ result: WarmPoolClaim) { warmPool.claims.increment(result) }
 
     /// Counts by result, observes, and notes the time of a success.
     public func loopRan(_ loop: LoopName, _ result: LoopResult, took: Duration, at wallTime: WallTime) {

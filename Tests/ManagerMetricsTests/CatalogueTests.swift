@@ -142,6 +142,18 @@ import Testing
             ("sandbox_manager_store_mode", ["mode": "degraded"], 1),
             ("sandbox_manager_store_mode", ["mode": "memory"], 0),
             ("sandbox_manager_loop_interval_seconds", ["loop": "reaper"], 30),
+            ("sandbox_manager_ledger_sandboxes", ["account": "creating"], 41),
+            ("sandbox_manager_ledger_sandboxes", ["account": "leased"], 42),
+            ("sandbox_manager_ledger_sandboxes", ["account": "paused"], 43),
+            ("sandbox_manager_ledger_sandboxes", ["account": "warm"], 44),
+            ("sandbox_manager_ledger_sandboxes", ["account": "killing"], 37),
+            ("sandbox_manager_provider_sandboxes", ["state": "running"], 45),
+            ("sandbox_manager_provider_sandboxes", ["state": "paused"], 46),
+            ("sandbox_manager_ledger_drift", ["kind": "untracked_at_provider"], 47),
+            ("sandbox_manager_ledger_drift", ["kind": "missing_at_provider"], 48),
+            ("sandbox_manager_ledger_drift", ["kind": "store_only"], 49),
+            ("sandbox_manager_warm_pool_ready", [:], 50), ("sandbox_manager_warm_pool_target", [:], 51),
+            ("sandbox_manager_warm_pool_pending", [:], 52),
         ]
         for (name, labels, value) in expected { #expect(page.value(of: name, labels) == value, "\(name) \(labels)") }
     }
@@ -157,6 +169,11 @@ import Testing
         (gauges.usage.slots, gauges.usage.largestUser) = (35, 36)
         (gauges.usage.outbox, gauges.usage.oldestKill) = (37, .seconds(38))
         (gauges.usage.intents, gauges.usage.oldestIntent) = (39, .seconds(40))
+        (gauges.usage.reservations, gauges.usage.active) = (41, 42)
+        (gauges.usage.paused, gauges.usage.warm) = (43, 44)
+        (gauges.provider.running, gauges.provider.paused) = (45, 46)
+        (gauges.drift.untrackedAtProvider, gauges.drift.missingAtProvider, gauges.drift.storeOnly) = (47, 48, 49)
+        (gauges.warmPool.ready, gauges.warmPool.target, gauges.warmPool.pending) = (50, 51, 52)
         gauges.loopIntervals = [.reaper: .seconds(30)]
         gauges.collections = [
             CollectionGauges(
@@ -260,6 +277,23 @@ import Testing
         }
         #expect(page.sum(of: "sandbox_manager_retries_total") == 4)
         #expect(page.value(of: "sandbox_manager_retries_exhausted_total", ["operation": "store"]) == 1)
+    }
+
+    @Test func `orphans are counted by what was done, and claims of the warm pool by what it gave`() throws {
+        for (count, action) in zip(1..., OrphanAction.allCases) {
+            for _ in 0..<count { metrics.orphanFound(action) }
+        }
+        for (count, result) in zip(1..., WarmPoolClaim.allCases) {
+            for _ in 0..<count { metrics.warmPoolClaimed(result) }
+        }
+        let page = try page()
+        for (count, action) in zip(1..., ["adopted", "killed", "observed"]) {
+            #expect(page.value(of: "sandbox_manager_orphans_total", ["action": action]) == Double(count))
+        }
+        for (count, result) in zip(1..., ["hit", "miss", "stale"]) {
+            #expect(page.value(of: "sandbox_manager_warm_pool_claims_total", ["result": result]) == Double(count))
+        }
+        #expect(metrics.registry.rejectedUpdates == 0)
     }
 
     @Test func `exactly one store mode is 1, whatever it was before`() throws {
