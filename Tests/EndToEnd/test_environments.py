@@ -86,7 +86,8 @@ def test_I3_two_environments_in_one_account_leave_each_other_and_strangers_alone
     wait_for_rounds(pair)
     assert set(pair.living()) == everything - {blue[KEYS[0]]}
     assert pair[1].acquire(*KEYS[0]).json["sandbox_id"] == green[KEYS[0]]
-    assert pair.metric("orphans_total") == 0, "somebody was taken for an orphan"
+    assert pair.metric("orphans_total", action="killed") == 0, "somebody was taken for an orphan"
+    assert [daemon.page().sum("orphans_total", action="adopted") for daemon in pair.daemons] == [len(KEYS)] * 2
 
 
 def test_I3_an_orphan_is_the_business_of_its_own_environment_only(pair: Fleet) -> None:
