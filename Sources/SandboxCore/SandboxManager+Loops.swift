@@ -64,6 +64,7 @@ extension SandboxManager {
             )
             result = .failed
         }
+        if result != .failed { loopSuccesses.withLock { $0[loop] = runtime.time.wallNow() } }
         observer.loopRan(loop, result, took: runtime.time.now() - start, at: runtime.time.wallNow())
         return result
     }
@@ -93,7 +94,7 @@ extension SandboxManager {
         var tally = Tally(scanned: due.count)
         for item in due {
             // Locked means in use; it comes up again.
-            guard let ticket = locks.tryHold(item.record.key) else { continue }
+            guard let ticket = locks.tryHold(item.record.key, for: .reap) else { continue }
             defer { locks.finish(item.record.key, ticket) }
             let ended = try? await measured(.reap) { () async throws(ManagerError) in try await reap(item) }
             switch ended {
