@@ -19,6 +19,8 @@ public final class ManagerMetrics: ManagerObserver {
     private let warmPool: WarmPoolMetrics
     private let upstream: UpstreamMetrics
     private let redis: RedisMetrics
+    /// The release that runs.
+    public let version: String
     private let loops: LoopMetrics
     private let http: HTTPMetrics
     private let collections: CollectionMetrics
@@ -39,6 +41,7 @@ public final class ManagerMetrics: ManagerObserver {
     ) throws(MetricError) {
         let prefix = Self.prefix
         self.registry = registry
+        version = build.version
         operations = try OperationMetrics(registry, prefix)
         locks = try LockMetrics(registry, prefix)
         fleet = try FleetMetrics(registry, prefix)
@@ -228,6 +231,9 @@ extension ManagerMetrics {
 
     /// Counts by result.
     public func warmPoolClaimed(_ result: WarmPoolClaim) { warmPool.claims.increment(result) }
+
+    /// Counts seconds by use.
+    public func sandboxesRan(_ use: SandboxUse, for time: Duration) { ledger.seconds.increment(use, by: time) }
 
     /// Counts by result, observes, and notes the time of a success.
     public func loopRan(_ loop: LoopName, _ result: LoopResult, took: Duration, at wallTime: WallTime) {

@@ -59,6 +59,13 @@ struct Answer {
         return Answer(values[index])
     }
 
+    /// All fields from one on.
+    func texts(from first: Int) throws(StoreError) -> [String] {
+        var texts: [String] = []
+        for index in values.indices.dropFirst(first) { texts.append(try text(index)) }
+        return texts
+    }
+
     /// All fields as arrays.
     func rows<Row>(_ read: (Answer) throws(StoreError) -> Row) throws(StoreError) -> [Row] {
         var rows: [Row] = []

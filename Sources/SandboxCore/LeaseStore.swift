@@ -85,6 +85,15 @@ public protocol LeaseStore: Sendable {
     /// Whether the slot of this name is still taken: by a creation, a lease, or a sandbox not confirmed dead.
     func isTaken(_ slot: CreationToken) async throws(StoreError) -> Bool
 
+    /// Which of these sandboxes, at most 256, are in no book: they are nobody's lease, no open creation made them, and
+    /// nobody has condemned them.
+    func unaccounted(_ listed: [ListedSandbox]) async throws(StoreError) -> Set<SandboxID>
+
+    /// Takes over a duty, or keeps it, for so long; a replica that does not ask again loses it then.
+    ///
+    /// - Returns: Whether it is this replica's.
+    func takeDuty(_ duty: Duty, for term: Duration) async throws(StoreError) -> Bool
+
     /// Closes an intent; with sandboxes found they go to the outbox, and the slot with the first of them.
     func resolveIntent(_ intent: Intent, found: [SandboxID]) async throws(StoreError)
 
@@ -93,6 +102,9 @@ public protocol LeaseStore: Sendable {
 
     /// What is held in all, for gauges and statistics.
     func usage() -> StoreUsage
+
+    /// What the books say of a key beside its entry, for whoever asks why it is in its state.
+    func account(of key: LeaseKey) async throws(StoreError) -> KeyAccount
 
     // A store that is shared, and may be away, needs the manager's help; one of this process does not.
 
@@ -127,6 +139,8 @@ public protocol LeaseStore: Sendable {
 extension LeaseStore {
     /// None.
     public var collections: [CollectionGauges] { [] }
+    /// Always: nobody else is there.
+    public func takeDuty(_ duty: Duty, for term: Duration) async throws(StoreError) -> Bool { true }
     /// Closed: nothing stands before the store.
     public var breaker: BreakerState { .closed }
     /// Always.
@@ -135,6 +149,8 @@ extension LeaseStore {
     public var edition: BooksEdition { BooksEdition(incarnation: "", merges: 0) }
     /// Nothing to do.
     public func markComplete(_ edition: BooksEdition) async throws(StoreError) {}
+    /// Nothing that it could tell.
+    public func account(of key: LeaseKey) async throws(StoreError) -> KeyAccount { KeyAccount() }
     /// Nobody is needed.
     public func join(_ client: any LeaseStoreClient) {}
     /// Nothing to do.

@@ -197,14 +197,26 @@ public struct KillTicket: Sendable, Hashable {
     public var reason: KillReason
     /// Failed attempts so far.
     public var attempts: Int
+    /// The lease's generation, where it is known; for the record only.
+    public var epoch: Epoch?
+    /// Why the last attempt failed; `nil` before the first, or where nobody noted it.
+    public var lastFailure: ErrorReason?
 
     /// Bundles the ticket.
-    public init(sandbox: SandboxID, token: CreationToken?, key: LeaseKey?, reason: KillReason, attempts: Int = 0) {
+    public init(
+        sandbox: SandboxID,
+        token: CreationToken?,
+        key: LeaseKey?,
+        reason: KillReason,
+        attempts: Int = 0,
+        epoch: Epoch? = nil
+    ) {
         self.sandbox = sandbox
         self.token = token
         self.key = key
         self.reason = reason
         self.attempts = attempts
+        self.epoch = epoch
     }
 }
 
@@ -229,6 +241,31 @@ public struct Intent: Sendable, Hashable {
         self.age = age
         self.isHeld = isHeld
     }
+}
+
+/// A sandbox of ours as a listing of the provider shows it.
+public struct ListedSandbox: Sendable, Hashable {
+    /// Which.
+    public var id: SandboxID
+    /// The creation that made it.
+    public var token: CreationToken
+    /// For whom it was made.
+    public var key: LeaseKey
+
+    /// Bundles the three.
+    public init(id: SandboxID, token: CreationToken, key: LeaseKey) {
+        self.id = id
+        self.token = token
+        self.key = key
+    }
+}
+
+/// Background work that one replica of a fleet does for all.
+public enum Duty: String, Sendable, CaseIterable, Hashable {
+    /// Puts right what differs between books and provider.
+    case reconciler
+    /// Keeps the warm pool filled.
+    case poolFiller = "pool_filler"
 }
 
 /// One use of a lease.

@@ -115,6 +115,11 @@ public final class MemoryLeaseStore: LeaseStore {
         ledger.withLock { $0.isTaken(slot) }
     }
 
+    /// See ``LeaseStore/unaccounted(_:)``.
+    public func unaccounted(_ listed: [ListedSandbox]) -> Set<SandboxID> {
+        ledger.withLock { $0.unaccounted(listed) }
+    }
+
     /// See ``LeaseStore/resolveIntent(_:found:)``.
     public func resolveIntent(_ intent: Intent, found: [SandboxID]) {
         ledger.withLock { $0.resolveIntent(intent, found: found, now: time.now()) }
@@ -123,6 +128,11 @@ public final class MemoryLeaseStore: LeaseStore {
     /// See ``LeaseStore/list(user:limit:after:)``.
     public func list(user: String?, limit: Int, after cursor: String?) -> LeasePage {
         ledger.withLock { $0.list(user: user, limit: limit, after: cursor, now: time.now()) }
+    }
+
+    /// See ``LeaseStore/account(of:)``.
+    public func account(of key: LeaseKey) -> KeyAccount {
+        ledger.withLock { $0.account(of: key, now: time.now()) }
     }
 
     /// See ``LeaseStore/usage()``.

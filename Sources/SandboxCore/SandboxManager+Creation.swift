@@ -43,6 +43,7 @@ extension SandboxManager {
                 } else {
                     // A release that ran while the flight looked elsewhere has the last word (O7).
                     guard !locks.isFenced(key, ticket) else { throw .staleEpoch }
+                    try refuseWhenCreationsStopped(key)
                     switch try await reserve(key, until: deadline) {
                     case .ours(let fresh): held = fresh
                     case .leased(let record):
@@ -78,7 +79,8 @@ extension SandboxManager {
                     reservation = nil
                 }
                 let isFenced = locks.isFenced(key, ticket)
-                guard let pause = retryPause(&schedule, after: failure, isWanted: !isFenced && !isDraining) else {
+                let isWanted = !isFenced && !isDraining && !areCreationsStopped
+                guard let pause = retryPause(&schedule, after: failure, isWanted: isWanted) else {
                     if let reservation { try await abandon(key, reservation) }
                     throw isFenced ? .staleEpoch : ManagerError(failure)
                 }

@@ -14,6 +14,11 @@ extension SandboxManager {
         gauges.providerBreaker = provider.breakerState()
         gauges.storeBreaker = store.breaker
         gauges.retryBudget = retryBudget.withLock { $0.retries }
+        (gauges.provider, gauges.drift) = reconciliation.withLock { ($0.provider, $0.drift) }
+        gauges.isDraining = isDraining
+        gauges.areCreationsStopped = areCreationsStopped
+        gauges.inFlight = inFlight.load(ordering: .relaxed)
+        gauges.loopSuccesses = loopSuccesses.withLock { $0 }
         gauges.loopIntervals = Self.loops(of: configuration)
         gauges.collections = collections(gauges)
         return gauges
@@ -55,6 +60,7 @@ extension SandboxManager {
                 idleLimit: .seconds(600)
             ),
             rateBuckets(),
+            orphans(),
             CollectionGauges(
                 name: .flightRecorder,
                 entries: recorder.withLock { $0.count },
@@ -70,6 +76,21 @@ extension SandboxManager {
                 idleLimit: configuration.maxAge
             ),
         ] + store.collections
+    }
+
+    private nonisolated func orphans() -> CollectionGauges {
+        let now = runtime.time.now()
+        let policy = configuration.reconciler
+        return reconciliation.withLock { state in
+            CollectionGauges(
+                name: .orphans,
+                entries: state.watch.count,
+                limit: configuration.limits.total,
+                oldestIdle: state.watch.oldest(now: now),
+                // Killed in the first round after the grace.
+                idleLimit: policy.grace + policy.interval * 2
+            )
+        }
     }
 
     private nonisolated func rateBuckets() -> CollectionGauges {

@@ -15,7 +15,6 @@ extension SandboxManager {
             group.addTask { await self.store.run() }
             group.addTask { await self.recover() }
             group.addTask { await self.tellUses() }
-            group.addTask { await self.repairSlots() }
             for (loop, interval) in Self.loops(of: configuration) {
                 group.addTask { await self.turn(loop, every: interval) }
             }
@@ -28,6 +27,7 @@ extension SandboxManager {
             .reaper: configuration.reaperInterval,
             .outbox: configuration.outboxInterval,
             .extender: configuration.extenderInterval,
+            .reconciler: configuration.reconciler.interval,
         ]
     }
 
@@ -50,7 +50,8 @@ extension SandboxManager {
                 case .reaper: try await reap()
                 case .outbox: try await workOutbox()
                 case .extender: try await extendUsed()
-                case .reconciler, .poolFiller: Tally()
+                case .reconciler: try await reconcile()
+                case .poolFiller: Tally()
                 }
             observer.loopItems(loop, .scanned, count: tally.scanned)
             observer.loopItems(loop, .acted, count: tally.acted)
@@ -63,14 +64,22 @@ extension SandboxManager {
             )
             result = .failed
         }
+        if result != .failed { loopSuccesses.withLock { $0[loop] = runtime.time.wallNow() } }
         observer.loopRan(loop, result, took: runtime.time.now() - start, at: runtime.time.wallNow())
         return result
     }
 
-    private struct Tally {
+    /// What a round did.
+    struct Tally {
         var scanned = 0
         var acted = 0
         var failed = 0
+
+        static func += (sum: inout Tally, other: Tally) {
+            sum.scanned += other.scanned
+            sum.acted += other.acted
+            sum.failed += other.failed
+        }
     }
 
     // MARK: Reaper
@@ -85,7 +94,7 @@ extension SandboxManager {
         var tally = Tally(scanned: due.count)
         for item in due {
             // Locked means in use; it comes up again.
-            guard let ticket = locks.tryHold(item.record.key) else { continue }
+            guard let ticket = locks.tryHold(item.record.key, for: .reap) else { continue }
             defer { locks.finish(item.record.key, ticket) }
             let ended = try? await measured(.reap) { () async throws(ManagerError) in try await reap(item) }
             switch ended {

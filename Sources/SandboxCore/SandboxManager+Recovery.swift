@@ -31,56 +31,20 @@ extension SandboxManager {
         }
     }
 
-    /// - Returns: Whether a listing succeeded and the books agree with it.
+    /// - Returns: Whether a listing succeeded and the books agree with it. What is left over is watched by the reconciler.
     func takeOverEverything() async -> Bool {
-        let began = runtime.time.now()
-        // What is lost after this is not in the listing's account.
-        let edition = store.edition
-        let filter = SandboxFilter.environment(configuration.environment)
-        let listed = await Result.catching { () async throws(ProviderError) in try await provider.list(filter) }
-        guard case .success(let found) = listed else { return false }
-        let byKey = Dictionary(grouping: found.filter { $0.labels != nil }, by: \.labels?.key)
-        for (key, sandboxes) in byKey {
-            // Books of this process alone would count the sandboxes of all replicas.
-            guard store.mode != .degraded else { return false }
-            guard let key, await takeOver(sandboxes, key) else { return false }
-        }
-        guard await forgetAbsent(Set(found.map(\.sandbox.id)), listedAt: began) else { return false }
-        guard (try? await store.markComplete(edition)) != nil else { return false }
+        guard beginComparison() else { return false }
+        defer { endComparison() }
+        let compared = await Result.catching { () async throws(ManagerError) in try await compare() }
+        guard case .success(let comparison) = compared else { return false }
+        // Books of this process alone would count the sandboxes of all replicas.
+        guard store.mode != .degraded else { return false }
+        guard await adopt(comparison.strays).failed == 0 else { return false }
+        // An older state of a store calls leased what has died since.
+        guard await forget(comparison.missing).failed == 0 else { return false }
+        guard (try? await store.markComplete(comparison.edition)) != nil else { return false }
         hasRecovered.store(true, ordering: .releasing)
-        log.notice("took over what was running", metadata: ["sandboxes": "\(found.count)"])
-        return true
-    }
-
-    /// An older state of a store calls leased what has died since: such leases are ended on the provider's word (I4).
-    ///
-    /// - Returns: Whether all leases could be looked at.
-    private func forgetAbsent(_ listed: Set<SandboxID>, listedAt: MonotonicInstant) async -> Bool {
-        var cursor: String?
-        repeat {
-            let after = cursor
-            guard let page = try? await store.list(user: nil, limit: 256, after: after) else { return false }
-            cursor = page.cursor
-            let now = runtime.time.now()
-            // One that was made since cannot be in the listing.
-            let missing = page.leases.filter { !listed.contains($0.sandbox.id) && $0.age > now - listedAt }
-            let settled = await inParallel(missing) { record in
-                let found = await Result.catching { () async throws(ProviderError) in
-                    try await self.provider.info(record.sandbox.id)
-                }
-                guard case .success(let info) = found else { return false }
-                guard info == nil else { return true }
-                let lease = Lease(record, now: self.runtime.time.now())
-                let ended = await Result.catching { () async throws(ManagerError) in
-                    try await self.measured(.reconcile) { () async throws(ManagerError) in
-                        try await self.forget(lease)
-                    }
-                }
-                if case .failure = ended { return false }
-                return true
-            }
-            guard settled.allSatisfy({ $0 }) else { return false }
-        } while cursor != nil
+        log.notice("took over what was running", metadata: ["sandboxes": "\(comparison.listed.count)"])
         return true
     }
 
@@ -105,45 +69,68 @@ extension SandboxManager {
         let found = try await called { () async throws(ProviderError) in
             try await provider.list(.key(key, environment: configuration.environment))
         }
-        try await adopt(found, key)
+        let adopted = try await adopt(found, key)
+        // Whoever asks for the key waits: what else runs for it must not outlive this question.
+        try await condemnSuperseded(found.filter { !adopted.contains($0.sandbox.id) }, key)
         return !found.isEmpty
     }
 
-    /// - Returns: `false` if the provider could not say what became of them, or the store could not be asked.
-    private func takeOver(_ sandboxes: [SandboxInfo], _ key: LeaseKey) async -> Bool {
+    /// - Returns: How many became leases; `nil` if the provider could not say what became of them, or the store could not
+    ///   be asked.
+    func takeOver(_ sandboxes: [SandboxInfo], _ key: LeaseKey) async -> Int? {
+        guard store.mode != .degraded else { return nil }
         // Whoever works on the key has looked by themselves before they create.
-        guard let ticket = locks.tryHold(key) else { return true }
+        guard let ticket = locks.tryHold(key) else { return 0 }
         defer { locks.finish(key, ticket) }
         let adopted = await Result.catching { () async throws(ManagerError) in
-            try await measured(.reconcile) { () async throws(ManagerError) in try await adopt(sandboxes, key) }
+            try await measured(.reconcile) { () async throws(ManagerError) in
+                try await adopt(sandboxes, key).count
+            }
         }
-        if case .failure = adopted { return false }
-        return true
+        return try? adopted.get()
     }
 
-    /// The newest sandbox becomes the key's lease; older ones are nobody's.
+    /// The newest sandbox becomes the key's lease, unless it holds another.
     ///
+    /// - Returns: Which became leases: one, or none.
     /// - Throws: When the provider cannot say whether one of them still lives, or the store cannot be asked.
-    private func adopt(_ sandboxes: [SandboxInfo], _ key: LeaseKey) async throws(ManagerError) {
-        let owned =
-            sandboxes
-            .compactMap { info in info.labels.map { (info, $0) } }
-            .filter { $0.1.key == key && $0.1.environment == configuration.environment }
-            .sorted { $0.1.epoch > $1.1.epoch }
-        for (listed, labels) in owned {
+    private func adopt(_ sandboxes: [SandboxInfo], _ key: LeaseKey) async throws(ManagerError) -> Set<SandboxID> {
+        var adopted: Set<SandboxID> = []
+        for (listed, labels) in owned(sandboxes, by: key) {
             // What has a slot is in the books already. What has none was either never in them, or is confirmed dead
             // since the listing: only a look after that question tells the two apart.
             guard try await !isTaken(labels.token), let info = try await stillThere(listed.sandbox.id) else { continue }
             let found = record(of: info, labels)
             let epoch = try await asked { () async throws(StoreError) in try await store.adopt(found) }
-            if let epoch {
-                note(key, "taken over: \(info.sandbox.id), epoch \(epoch)")
-            } else if try await !isTaken(labels.token) {
-                // Not merely put back by its own replica since the first look: the key holds another sandbox.
-                note(key, "superseded: \(info.sandbox.id)")
-                let ticket = KillTicket(sandbox: info.sandbox.id, token: nil, key: key, reason: .orphan)
-                try await asked { () async throws(StoreError) in try await store.enqueueKill(ticket) }
-            }
+            guard let epoch else { continue }
+            note(key, "taken over: \(info.sandbox.id), epoch \(epoch)")
+            adopted.insert(info.sandbox.id)
+        }
+        return adopted
+    }
+
+    /// Those that were made for the key, the newest first.
+    private func owned(_ sandboxes: [SandboxInfo], by key: LeaseKey) -> [(SandboxInfo, SandboxLabels)] {
+        sandboxes
+            .compactMap { info in info.labels.map { (info, $0) } }
+            .filter { $0.1.key == key && $0.1.environment == configuration.environment }
+            .sorted { $0.1.epoch > $1.1.epoch }
+    }
+
+    /// Condemns what is left of the key's sandboxes after one of them became its lease.
+    private func condemnSuperseded(_ sandboxes: [SandboxInfo], _ key: LeaseKey) async throws(ManagerError) {
+        for (info, labels) in owned(sandboxes, by: key) {
+            // Not merely put back by its own replica since the first look: the key holds another sandbox.
+            guard try await !isTaken(labels.token), try await stillThere(info.sandbox.id) != nil else { continue }
+            note(key, "superseded: \(info.sandbox.id)")
+            let ticket = KillTicket(
+                sandbox: info.sandbox.id,
+                token: nil,
+                key: key,
+                reason: .orphan,
+                epoch: labels.epoch
+            )
+            try await asked { () async throws(StoreError) in try await store.enqueueKill(ticket) }
         }
     }
 

@@ -1,4 +1,3 @@
-internal import Logging
 internal import Synchronization
 
 // Letting go: a release fences the key, and a kill is repeated until it is confirmed.
@@ -12,9 +11,6 @@ public enum ReleaseProgress: Sendable, Hashable {
 }
 
 extension SandboxManager {
-    /// The longest pause between attempts to kill one sandbox.
-    private static let longestKillPause: Duration = .seconds(60)
-
     /// Ends the lease of `key`, and whatever is being created for it.
     ///
     /// - Returns: `.released` once the death is confirmed or when there was nothing; `.releasing` if that takes longer
@@ -87,41 +83,5 @@ extension SandboxManager {
             pause = min(pause * 2, .milliseconds(200))
         }
         return false
-    }
-
-    /// One attempt to kill. Success frees the slot; failure defers the next attempt, with growing pauses (O3).
-    ///
-    /// - Returns: Whether the sandbox is confirmed gone.
-    @discardableResult
-    func kill(_ ticket: KillTicket) async -> Bool {
-        let outcome = await Result.catching { () async throws(ManagerError) in
-            try await measured(.kill) { () async throws(ManagerError) in
-                try await called { () async throws(ProviderError) in try await provider.kill(ticket.sandbox) }
-            }
-        }
-        switch outcome {
-        case .success:
-            pacer.withLock { $0.sandboxEnded() }
-            let wasThere = (try? await store.confirmKilled(ticket)) ?? false
-            if wasThere {
-                observer.sandboxKilled(ticket.reason)
-                counters.cleanedUp.increment()
-                if let key = ticket.key { note(key, "confirmed dead: \(ticket.sandbox)") }
-            }
-            return true
-        case .failure(let error):
-            let bound = min(Duration.seconds(1) * (1 << min(ticket.attempts, 6)), Self.longestKillPause)
-            let jittered = bound / 2 + bound / 2 * runtime.random.nextFraction()
-            let pause = max(jittered, error.retryAfter ?? .zero)
-            try? await store.deferKill(ticket, by: pause)
-            if case .provider(let failure) = error, let reason = failure.retryReason {
-                observer.retried(.kill, because: reason)
-            }
-            log.warning(
-                "a kill failed and will be repeated",
-                metadata: ["sandbox": "\(ticket.sandbox)", "reason": "\(error.reason.rawValue)"]
-            )
-            return false
-        }
     }
 }

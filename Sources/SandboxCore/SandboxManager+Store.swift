@@ -109,17 +109,4 @@ extension SandboxManager: LeaseStoreClient {
             throw .storeUnavailable(error.detail)
         }
     }
-
-    /// Compares slots with what justifies them, again and again.
-    func repairSlots() async {
-        while !Task.isCancelled {
-            await runtime.time.sleep(for: configuration.reconciler.interval)
-            guard !Task.isCancelled, let repaired = try? await store.repair() else { continue }
-            guard repaired.unjustified + repaired.missing > 0 else { continue }
-            log.warning(
-                "repaired slots",
-                metadata: ["unjustified": "\(repaired.unjustified)", "missing": "\(repaired.missing)"]
-            )
-        }
-    }
 }

@@ -2,6 +2,19 @@
 extension StoreLedger {
     func isTaken(_ slot: CreationToken) -> Bool { slots[slot] != nil }
 
+    func unaccounted(_ listed: [ListedSandbox]) -> Set<SandboxID> {
+        Set(listed.lazy.filter { !isAccounted($0) }.map(\.id))
+    }
+
+    private func isAccounted(_ listed: ListedSandbox) -> Bool {
+        if outbox[listed.id] != nil || intents[listed.token] != nil { return true }
+        // Leased to whoever holds its slot; or under another slot, to the key that it was made for.
+        return [slots[listed.token], listed.key].contains { key in
+            guard let key, case .lease(let kept) = holdings[key] else { return false }
+            return kept.record.sandbox.id == listed.id
+        }
+    }
+
     func lookup(_ key: LeaseKey, now: MonotonicInstant) -> StoreEntry? {
         switch holdings[key] {
         case .lease(let kept):
@@ -34,6 +47,27 @@ extension StoreLedger {
             page.leases.append(kept.current(now: now))
         }
         return page
+    }
+
+    func account(of key: LeaseKey, now: MonotonicInstant) -> KeyAccount {
+        var account = KeyAccount()
+        account.userSlots = users[key.user]?.taken ?? 0
+        account.userReleasing = users[key.user]?.releasing.count ?? 0
+        for (token, open) in intents where open.key == key {
+            var isHeld = false
+            if case .reservation(token) = holdings[key] { isHeld = true }
+            account.intents.append(
+                KeyAccount.OpenIntent(token: token, owner: open.owner, age: now - open.since, isHeld: isHeld)
+            )
+        }
+        for entry in outbox.values where entry.ticket.key == key {
+            account.kills.append(
+                KeyAccount.Kill(ticket: entry.ticket, age: now - entry.since, nextIn: max(.zero, entry.dueAt - now))
+            )
+        }
+        account.intents.sort { $0.age > $1.age }
+        account.kills.sort { $0.age > $1.age }
+        return account
     }
 
     func usage(now: MonotonicInstant) -> StoreUsage {

@@ -102,6 +102,18 @@ public enum OrphanAction: String, Sendable, CaseIterable, Hashable {
     case observed
 }
 
+/// What a running sandbox is paid for.
+public enum SandboxUse: String, Sendable, CaseIterable, Hashable {
+    /// It is leased and was used within the last minute.
+    case leasedBusy = "leased_busy"
+    /// It is leased, and nobody used it for a minute.
+    case leasedIdle = "leased_idle"
+    /// It waits in the pool.
+    case warm
+    /// It must die.
+    case killing
+}
+
 /// How asking the warm pool for a sandbox ended.
 public enum WarmPoolClaim: String, Sendable, CaseIterable, Hashable {
     case hit
@@ -221,6 +233,8 @@ public enum CollectionName: String, Sendable, CaseIterable, Hashable {
     case rateBuckets = "rate_buckets"
     case healthState = "health_state"
     case flightRecorder = "flight_recorder"
+    /// Sandboxes of ours that are in no book, watched until they are adopted or killed.
+    case orphans
     case httpExchanges = "http_exchanges"
     /// Copies of leases that this process may hand out without asking the store.
     case leaseCopies = "lease_copies"

@@ -171,6 +171,10 @@ public final class GatedStore: LeaseStore {
         try await inner.dueIntents(limit: limit, claim: claim)
     }
     /// Passed on.
+    public func unaccounted(_ listed: [ListedSandbox]) async throws(StoreError) -> Set<SandboxID> {
+        try await inner.unaccounted(listed)
+    }
+    /// Passed on.
     public func isTaken(_ slot: CreationToken) async throws(StoreError) -> Bool { try await inner.isTaken(slot) }
     /// Passed on.
     public func resolveIntent(_ intent: Intent, found: [SandboxID]) async throws(StoreError) {
@@ -182,4 +186,6 @@ public final class GatedStore: LeaseStore {
     }
     /// Passed on.
     public func usage() -> StoreUsage { inner.usage() }
+    /// Passed on.
+    public func account(of key: LeaseKey) async throws(StoreError) -> KeyAccount { try await inner.account(of: key) }
 }

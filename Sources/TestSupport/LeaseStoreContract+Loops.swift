@@ -73,7 +73,7 @@ extension LeaseStoreContract {
             try check(try await store.dueLeases(limit: 9).isEmpty, "offered again at once")
             let limit = subject.units(50)
             let ended = try await store.end(try subject.key("a"), epoch: idle, idleFor: limit, reason: .idle)
-            try check(ended == subject.ticket("a", try subject.key("a"), reason: .idle))
+            try check(ended == subject.ticket("a", try subject.key("a"), reason: .idle, epoch: idle))
             try check(try await store.end(try subject.key("b"), epoch: busy, idleFor: limit, reason: .idle) == nil)
             try check(try await store.dueKills(limit: 9, claim: .seconds(5)).isEmpty, "whoever ended it has it")
         }
@@ -146,6 +146,36 @@ extension LeaseStoreContract {
             try check(kills.map(\.token) == [CreationToken("a")] && kills.map(\.key) == [key])
             try check(try await store.confirmKilled(kills[0]))
             try await subject.checkEmpty()
+        }
+    }
+
+    /// What is leased, being made or condemned is in the books; what is none of these is not (I3).
+    public func accountsForSandboxes() async throws {
+        try await run { subject in
+            let store = subject.store
+            let (alice, bob) = (try subject.key("alice"), try subject.key("bob"))
+            func unaccounted(_ token: String, _ sandbox: String, _ key: LeaseKey) async throws -> Bool {
+                let listed = ListedSandbox(id: SandboxID(sandbox), token: CreationToken(token), key: key)
+                let other = ListedSandbox(id: SandboxID("stray"), token: CreationToken("s"), key: key)
+                let strays = try await store.unaccounted([other, listed])
+                try check(strays.contains(other.id), "a stray is never in the books")
+                return strays.contains(listed.id)
+            }
+            try check(try await unaccounted("a", "sb-a", alice))
+            let epoch = try await subject.reserved(alice, "a")
+            try check(try await !unaccounted("a", "sb-a", alice), "its creation is under way")
+            try check(try await store.commit(subject.record(alice, epoch, "a")) == epoch)
+            try check(try await !unaccounted("a", "sb-a", alice))
+            try check(try await !unaccounted("a", "sb-a", bob), "its slot says whose it is, whatever its labels say")
+            try check(try await !unaccounted("x", "sb-a", alice), "adopted under another slot")
+            try check(try await unaccounted("a", "sb-twin", alice), "a second one under the same token")
+            _ = try await store.release(alice, reason: .released)
+            try check(try await !unaccounted("a", "sb-a", alice), "condemned")
+            try check(try await store.confirmKilled(subject.ticket("a", alice)))
+            try check(try await unaccounted("a", "sb-a", alice))
+            try await store.enqueueKill(KillTicket(sandbox: SandboxID("sb-b"), token: nil, key: nil, reason: .orphan))
+            try check(try await !unaccounted("b", "sb-b", bob), "condemned without a slot")
+            try check(try await store.unaccounted([]).isEmpty)
         }
     }
 }

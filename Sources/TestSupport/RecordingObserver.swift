@@ -57,6 +57,12 @@ public final class RecordingObserver: ManagerObserver {
         public var sandboxesKilled: [KillReason: Int] = [:]
         /// Creates of unknown outcome that were resolved.
         public var ambiguities: [AmbiguityResolution: Int] = [:]
+        /// What the reconciler found in no book.
+        public var orphans: [OrphanAction: Int] = [:]
+        /// Time that sandboxes ran, in seconds.
+        public var sandboxSeconds: [SandboxUse: Double] = [:]
+        /// What asking the warm pool came to.
+        public var warmPoolClaims: [WarmPoolClaim: Int] = [:]
         /// Foreign labels seen.
         public var ownershipMismatches = 0
         /// Rounds of loops.
@@ -170,6 +176,14 @@ public final class RecordingObserver: ManagerObserver {
     public func ambiguityResolved(_ resolution: AmbiguityResolution) {
         note { $0.ambiguities[resolution, default: 0] += 1 }
     }
+    /// Counted.
+    public func orphanFound(_ action: OrphanAction) { note { $0.orphans[action, default: 0] += 1 } }
+    /// Summed up.
+    public func sandboxesRan(_ use: SandboxUse, for time: Duration) {
+        note { $0.sandboxSeconds[use, default: 0] += time.inSeconds }
+    }
+    /// Counted.
+    public func warmPoolClaimed(_ result: WarmPoolClaim) { note { $0.warmPoolClaims[result, default: 0] += 1 } }
     /// Counted.
     public func ownershipMismatched() { note { $0.ownershipMismatches += 1 } }
     /// Counted.

@@ -12,6 +12,7 @@ public final class StandInServer: Sendable {
         var callsUntilLoss: Int?
         /// Ids that an earlier manager noted; they count only where the books hold nothing.
         var notedIDs: [LeaseKey: SandboxID] = [:]
+        var duties: [Duty: (holder: ObjectIdentifier, until: MonotonicInstant)] = [:]
     }
 
     let state: Mutex<State>
@@ -53,6 +54,15 @@ public final class StandInServer: Sendable {
     /// Notes an id for a key as an earlier manager did.
     public func note(_ sandbox: SandboxID, for key: LeaseKey) {
         state.withLock { $0.notedIDs[key] = sandbox }
+    }
+
+    func takeDuty(_ duty: Duty, for term: Duration, by replica: ObjectIdentifier) -> Bool {
+        let now = time.now()
+        return state.withLock { state in
+            if let held = state.duties[duty], held.holder != replica, held.until > now { return false }
+            state.duties[duty] = (replica, now + term)
+            return true
+        }
     }
 
     func noted(for key: LeaseKey) -> StoreEntry? {
@@ -271,6 +281,14 @@ extension StandInSharedStore {
     /// Passed on.
     public func isTaken(_ slot: CreationToken) async throws(StoreError) -> Bool { try call { $0.isTaken(slot) } }
     /// Passed on.
+    public func unaccounted(_ listed: [ListedSandbox]) async throws(StoreError) -> Set<SandboxID> {
+        try call { $0.unaccounted(listed) }
+    }
+    /// Whoever asks first has it, as long as they ask in time.
+    public func takeDuty(_ duty: Duty, for term: Duration) async throws(StoreError) -> Bool {
+        try call { _ in self.server.takeDuty(duty, for: term, by: ObjectIdentifier(self)) }
+    }
+    /// Passed on.
     public func resolveIntent(_ intent: Intent, found: [SandboxID]) async throws(StoreError) {
         try call { $0.resolveIntent(intent, found: found) }
     }
@@ -278,6 +296,8 @@ extension StandInSharedStore {
     public func list(user: String?, limit: Int, after cursor: String?) async throws(StoreError) -> LeasePage {
         try call { $0.list(user: user, limit: limit, after: cursor) }
     }
+    /// Passed on.
+    public func account(of key: LeaseKey) async throws(StoreError) -> KeyAccount { try call { $0.account(of: key) } }
     /// Of the server, or zero while it is away.
     public func usage() -> StoreUsage { server.books.usage() }
 }

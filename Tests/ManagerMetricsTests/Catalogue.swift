@@ -53,6 +53,9 @@ enum Catalogue {
         ("/v1/sandboxes", ["GET", "HEAD"]),
         ("/v1/stats", ["GET", "HEAD"]),
         ("/v1/explain/{user}/{project}", ["GET", "HEAD"]),
+        ("/v1/admin/stop-creates", ["POST"]),
+        ("/v1/admin/resume-creates", ["POST"]),
+        ("/v1/admin/drain", ["POST"]),
         ("/metrics", ["GET", "HEAD"]),
         ("/healthz", ["GET", "HEAD"]),
         ("/readyz", ["GET", "HEAD"]),
@@ -65,7 +68,7 @@ enum Catalogue {
     ]
     private static let collections = [
         "user_locks", "leases", "intents", "kill_outbox", "warm_pool", "rate_buckets", "health_state",
-        "flight_recorder", "http_exchanges", "lease_copies", "store_journal",
+        "flight_recorder", "orphans", "http_exchanges", "lease_copies", "store_journal",
     ]
     private static let upstreams = ["provider", "store"]
     private static let breakerStates = ["closed", "open", "half_open"]
@@ -144,6 +147,7 @@ enum Catalogue {
             .gauge("ledger_drift", ("kind", ["untracked_at_provider", "missing_at_provider", "store_only"])),
             .gauge("warm_pool_ready"), .gauge("warm_pool_target"), .gauge("warm_pool_pending"),
             .counter("warm_pool_claims_total", ("result", ["hit", "miss", "stale"])),
+            .counter("sandbox_seconds_total", ("use", ["leased_busy", "leased_idle", "warm", "killing"])),
             .gauge("store_mode", ("mode", ["memory", "redis", "degraded"])),
             .counter("redis_commands_total", ("command", redisCommands), ("result", redisResults)),
             .histogram("redis_command_duration_seconds", redis, ("command", redisCommands)),

@@ -143,6 +143,12 @@ struct ConformanceTests {
         try await contract(repeated).restoresKills()
     }
 
+    @Test(arguments: [false, true]) func `I3 what is leased, being made or condemned is in the books`(repeated: Bool)
+        async throws
+    {
+        try await contract(repeated).accountsForSandboxes()
+    }
+
     @Test(arguments: [false, true]) func `books in order need no repair`(repeated: Bool) async throws {
         try await contract(repeated).repairsNothingThatIsInOrder()
     }

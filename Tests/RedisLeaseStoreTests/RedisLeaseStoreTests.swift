@@ -119,6 +119,19 @@ struct RedisLeaseStoreTests {
         }
     }
 
+    @Test func `a duty is one replica's until it lets it lapse`() async throws {
+        try await withWorld { world in
+            let (one, other) = (try await world.replica("one"), try await world.replica("other"))
+            #expect(try await one.takeDuty(.reconciler, for: .milliseconds(300)))
+            #expect(try await !other.takeDuty(.reconciler, for: .seconds(60)))
+            #expect(try await other.takeDuty(.poolFiller, for: .seconds(60)), "each duty is its own")
+            #expect(try await one.takeDuty(.reconciler, for: .milliseconds(300)), "whoever has it keeps it")
+            try await world.pass(.milliseconds(310))
+            #expect(try await other.takeDuty(.reconciler, for: .seconds(60)))
+            #expect(try await !one.takeDuty(.reconciler, for: .seconds(60)))
+        }
+    }
+
     @Test func `I6 nothing stays of what is over`() async throws {
         try await withWorld { world in
             let store = try await world.replica("me")

@@ -111,6 +111,10 @@ import Testing
         try await contract.restoresKills()
     }
 
+    @Test func `I3 what is leased, being made or condemned is in the books`() async throws {
+        try await contract.accountsForSandboxes()
+    }
+
     @Test func `books in order need no repair`() async throws {
         try await contract.repairsNothingThatIsInOrder()
     }
