@@ -24,6 +24,8 @@ public actor SandboxManager {
     nonisolated let hasRecovered = Atomic(false)
     /// Public operations and detached flights under way; shutdown waits until there are none.
     nonisolated let inFlight = Atomic(0)
+    /// Kills of the outbox worker under way.
+    nonisolated let repeatedKills = Atomic(0)
     nonisolated let rates: Mutex<CreationRateLimiter>
     nonisolated let pacer = Mutex(CreationPacer())
     nonisolated let retryBudget = Mutex(RetryBudget())
