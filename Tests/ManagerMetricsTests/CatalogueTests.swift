@@ -187,7 +187,7 @@ import Testing
         return gauges
     }
 
-    @Test func `a failed round does not count as a success`() throws {
+    @Test func `M5 a failed round does not count as a success`() throws {
         let loop = ["loop": "outbox"]
         let name = "sandbox_manager_loop_last_success_timestamp_seconds"
         metrics.loopRan(.outbox, .failed, took: .seconds(1), at: WallTime(sinceEpoch: .seconds(1_700_000_100)))
