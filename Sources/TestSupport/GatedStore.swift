@@ -5,7 +5,7 @@ internal import Synchronization
 public final class GatedStore: LeaseStore {
     /// The calls that can be gated.
     public enum Gate: Hashable, Sendable {
-        case lookup, reserve, commit, release, end, touch, dueLeases
+        case lookup, reserve, commit, release, end, extend, touch, dueLeases
     }
 
     /// Where a caller waits.
@@ -131,9 +131,11 @@ public final class GatedStore: LeaseStore {
     public func forget(_ key: LeaseKey, epoch: Epoch) async throws(StoreError) -> Bool {
         try await inner.forget(key, epoch: epoch)
     }
-    /// Passed on.
+    /// Passed on, gated.
     public func extend(_ key: LeaseKey, epoch: Epoch, remaining: Duration) async throws(StoreError) -> Bool {
-        try await inner.extend(key, epoch: epoch, remaining: remaining)
+        try await gated(.extend) { () async throws(StoreError) in
+            try await inner.extend(key, epoch: epoch, remaining: remaining)
+        }
     }
     /// Passed on.
     public func setPaused(
