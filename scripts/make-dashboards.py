@@ -949,6 +949,15 @@ BOOKS = [
         (total("instance", rate("ownership_mismatches_total")), "{{instance}}"),
         alerts=["SandboxManagerOwnershipMismatch"],
     ),
+    stat(
+        "Sandboxes paid for, on average",
+        "short",
+        "How many sandboxes did we keep in the shown range, on average, and for what?",
+        "Times the hours of the range these are the sandbox hours of the bill. Much warm or killing is wasted.",
+        (greatest("account", f"avg_over_time({selector('ledger_sandboxes')}[$__range])"), "{{account}}"),
+        width=16,
+        custom={"decimals": 1},
+    ),
 ]
 
 SLOTS = [

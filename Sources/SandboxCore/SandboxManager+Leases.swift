@@ -151,7 +151,7 @@ extension SandboxManager {
             return .gone
         }
         let now = runtime.time.now()
-        table.withLock { $0.extend(lease.key, epoch: lease.epoch, expiry: now + granted) }
+        table.withLock { $0.extend(lease.key, epoch: lease.epoch, expiry: now + granted, now: now) }
         let isRecorded = try await asked { () async throws(StoreError) in
             try await store.extend(lease.key, epoch: lease.epoch, remaining: granted)
         }

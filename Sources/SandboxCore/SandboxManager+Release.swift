@@ -68,10 +68,30 @@ extension SandboxManager {
 
     /// Starts the kill of `ticket` and waits for it, but not past `patience`.
     private func confirmed(_ ticket: KillTicket, until patience: MonotonicInstant) async -> Bool {
+        await attempted(ticket, until: patience) { await self.kill(ticket) } ?? false
+    }
+
+    /// Repeats a kill of the outbox; counted, so that there are never too many at once.
+    ///
+    /// - Returns: Whether the sandbox is confirmed gone; `nil` if nobody knew at `patience`, and the kill goes on.
+    func repeatKill(_ ticket: KillTicket, until patience: MonotonicInstant) async -> Bool? {
+        repeatedKills.increment()
+        return await attempted(ticket, until: patience) {
+            let done = await self.kill(ticket)
+            self.repeatedKills.wrappingSubtract(1, ordering: .relaxed)
+            return done
+        }
+    }
+
+    private func attempted(
+        _ ticket: KillTicket,
+        until patience: MonotonicInstant,
+        _ attempt: @escaping @Sendable () async -> Bool
+    ) async -> Bool? {
         let limit = patience - runtime.time.now()
-        let killed = OneShot<Bool>()
-        runtime.spawner.spawn("kill") { killed.settle(await self.kill(ticket)) }
-        return await runtime.bounded("release", by: limit, fallback: { _ in false }) { await killed.value() }
+        let outcome = OneShot<Bool?>()
+        runtime.spawner.spawn("kill") { outcome.settle(await attempt()) }
+        return await runtime.bounded("release", by: limit, fallback: { _ in nil }) { await outcome.value() }
     }
 
     /// Waits until nothing takes the slot any more: the creation is over and what it made is confirmed dead.

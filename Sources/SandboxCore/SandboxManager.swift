@@ -30,6 +30,8 @@ public actor SandboxManager {
     nonisolated let inFlight = Atomic(0)
     /// What the comparisons of books and provider found.
     nonisolated let reconciliation = Mutex(Reconciliation())
+    /// Kills of the outbox worker under way.
+    nonisolated let repeatedKills = Atomic(0)
     nonisolated let rates: Mutex<CreationRateLimiter>
     nonisolated let pacer = Mutex(CreationPacer())
     nonisolated let retryBudget = Mutex(RetryBudget())
