@@ -21,7 +21,7 @@ extension FailoverLeaseStore {
             return try await ask { store throws(StoreError) in
                 try await store.reserve(request)
             } alone: { [share] in
-                $0.reserve(share)
+                request.key.isWarm ? .limited(.noPoolAlone) : $0.reserve(share)
             } note: { state, outcome, isAlone, now in
                 guard case .reserved(let epoch) = outcome else { return }
                 state.journal.reserved(request, epoch, now: now)
@@ -54,8 +54,15 @@ extension FailoverLeaseStore {
                 )
             }
         } catch {
-            // The sandbox exists: the store hears of it as soon as it is back (I3).
-            write { journal, _ in journal.owesCommit(lease) }
+            // The sandbox exists: the store hears of it as soon as it is back (I3). A pool member may have been committed
+            // and claimed, in books that are lost since: it is looked up and killed instead (I5).
+            write { journal, _ in
+                if lease.key.isWarm {
+                    journal.changed(lease.token, to: .detached)
+                } else {
+                    journal.owesCommit(lease)
+                }
+            }
             throw error
         }
     }

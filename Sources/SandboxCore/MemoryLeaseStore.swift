@@ -38,6 +38,11 @@ public final class MemoryLeaseStore: LeaseStore {
         ledger.withLock { $0.adopt(lease, now: time.now(), wallNow: time.wallNow()) }
     }
 
+    /// See ``LeaseStore/claimWarm(_:)``.
+    public func claimWarm(_ request: WarmClaimRequest) -> WarmClaimOutcome {
+        ledger.withLock { $0.claimWarm(request, now: time.now(), wallNow: time.wallNow()) }
+    }
+
     /// See ``LeaseStore/abandon(_:token:)``.
     public func abandon(_ key: LeaseKey, token: CreationToken) {
         ledger.withLock { $0.abandon(key, token: token) }
@@ -123,6 +128,15 @@ public final class MemoryLeaseStore: LeaseStore {
     /// See ``LeaseStore/list(user:limit:after:)``.
     public func list(user: String?, limit: Int, after cursor: String?) -> LeasePage {
         ledger.withLock { $0.list(user: user, limit: limit, after: cursor, now: time.now()) }
+    }
+
+    /// Every lease, pool members included.
+    var allLeases: [LeaseRecord] {
+        ledger.withLock { ledger in
+            ledger.holdings.values.compactMap { holding in
+                if case .lease(let kept) = holding { kept.current(now: time.now()) } else { nil }
+            }
+        }
     }
 
     /// See ``LeaseStore/usage()``.

@@ -107,6 +107,7 @@ extension SandboxManager {
             )
             let giveUp = min(deadline, runtime.time.now() + configuration.releaseWait)
             var pause: Duration = .milliseconds(20)
+            var hasYielded = false
             while true {
                 let outcome = try await asked { () async throws(StoreError) in try await store.reserve(request) }
                 let refusal: ManagerError
@@ -120,10 +121,13 @@ extension SandboxManager {
                     refusal = .creationInProgress(retryAfter: .seconds(1))
                 case .limited(let denial) where denial.isOnlyReleasing:
                     refusal = .releasing(retryAfter: denial.retryAfter)
+                case .limited(let denial) where denial.scope == .total:
+                    // A sandbox that nobody uses yet is no reason to refuse somebody.
+                    if !hasYielded { hasYielded = await yieldMember() }
+                    guard hasYielded else { throw refused(denial) }
+                    refusal = .releasing(retryAfter: denial.retryAfter)
                 case .limited(let denial):
-                    observer.limitRejected(denial.scope)
-                    counters.rejected.increment()
-                    throw .limited(denial)
+                    throw refused(denial)
                 }
                 let patience = if case .releasing = refusal { giveUp } else { deadline }
                 guard runtime.time.now() + pause < patience else { throw refusal }
@@ -131,6 +135,12 @@ extension SandboxManager {
                 pause = min(pause * 2, .milliseconds(250))
             }
         }
+    }
+
+    private func refused(_ denial: LimitDenial) -> ManagerError {
+        observer.limitRejected(denial.scope)
+        counters.rejected.increment()
+        return .limited(denial)
     }
 
     private func abandon(_ key: LeaseKey, _ reservation: Reservation) async throws(ManagerError) {

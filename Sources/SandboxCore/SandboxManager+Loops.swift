@@ -28,6 +28,7 @@ extension SandboxManager {
             .reaper: configuration.reaperInterval,
             .outbox: configuration.outboxInterval,
             .extender: configuration.extenderInterval,
+            .poolFiller: PoolSchedule.interval,
         ]
     }
 
@@ -50,7 +51,8 @@ extension SandboxManager {
                 case .reaper: try await reap()
                 case .outbox: try await workOutbox()
                 case .extender: try await extendUsed()
-                case .reconciler, .poolFiller: Tally()
+                case .poolFiller: try await fillPool()
+                case .reconciler: Tally()
                 }
             observer.loopItems(loop, .scanned, count: tally.scanned)
             observer.loopItems(loop, .acted, count: tally.acted)
@@ -67,7 +69,7 @@ extension SandboxManager {
         return result
     }
 
-    private struct Tally {
+    struct Tally {
         var scanned = 0
         var acted = 0
         var failed = 0
@@ -114,12 +116,13 @@ extension SandboxManager {
             // It may have been extended or resumed since: both the store and memory must still say so.
             guard try await isExpired(record), removeExpired(record) else { return false }
         }
+        let reason: KillReason = record.key.isWarm ? .warmExpired : due.reason
         let ticket = try await asked { () async throws(StoreError) in
             try await store.end(
                 record.key,
                 epoch: record.epoch,
                 idleFor: due.reason == .idle ? record.idleTimeout : nil,
-                reason: due.reason
+                reason: reason
             )
         }
         guard let ticket else { return false }
@@ -127,7 +130,7 @@ extension SandboxManager {
             "reaped a lease",
             metadata: ["key": "\(record.key)", "reason": "\(due.reason.rawValue)"]
         )
-        ended(ticket, due.reason, created: now - record.age)
+        ended(ticket, reason, created: now - record.age)
         return true
     }
 
@@ -189,7 +192,8 @@ extension SandboxManager {
             let infos = try await called { () async throws(ProviderError) in
                 try await provider.list(.token(intent.token, environment: configuration.environment))
             }
-            if intent.isHeld { return try await takeOver(intent, infos) }
+            // A pool member whose maker died is not worth taking over.
+            if intent.isHeld, !intent.key.isWarm { return try await takeOver(intent, infos) }
             let found = infos.map(\.sandbox.id)
             // A sandbox may show up late: absence counts only after every way to appear has closed.
             let isFinal = intent.age >= configuration.createTimeout + Self.intentGrace

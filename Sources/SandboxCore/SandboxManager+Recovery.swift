@@ -39,7 +39,9 @@ extension SandboxManager {
         let filter = SandboxFilter.environment(configuration.environment)
         let listed = await Result.catching { () async throws(ProviderError) in try await provider.list(filter) }
         guard case .success(let found) = listed else { return false }
-        let byKey = Dictionary(grouping: found.filter { $0.labels != nil }, by: \.labels?.key)
+        // Who used a sandbox of the warm pool since it was made, its labels do not tell: nobody gets it (I5).
+        let ours = found.filter { $0.labels.map { !$0.key.isWarm } ?? false }
+        let byKey = Dictionary(grouping: ours, by: \.labels?.key)
         for (key, sandboxes) in byKey {
             // Books of this process alone would count the sandboxes of all replicas.
             guard store.mode != .degraded else { return false }

@@ -57,6 +57,8 @@ public final class RecordingObserver: ManagerObserver {
         public var sandboxesKilled: [KillReason: Int] = [:]
         /// Creates of unknown outcome that were resolved.
         public var ambiguities: [AmbiguityResolution: Int] = [:]
+        /// What came of asking the warm pool.
+        public var warmPoolClaims: [WarmPoolClaim: Int] = [:]
         /// Foreign labels seen.
         public var ownershipMismatches = 0
         /// Rounds of loops.
@@ -122,6 +124,8 @@ public final class RecordingObserver: ManagerObserver {
     }
     /// Counted.
     public func acquired(from source: AcquireSource) { note { $0.acquired[source, default: 0] += 1 } }
+    /// Counted.
+    public func warmPoolClaimed(_ result: WarmPoolClaim) { note { $0.warmPoolClaims[result, default: 0] += 1 } }
     /// Counted.
     public func acquirePhase(_ phase: AcquirePhase, took: Duration) { note { $0.phases[phase, default: 0] += 1 } }
     /// Counted.

@@ -28,7 +28,7 @@ struct Daemon {
 
     /// Settings that are read and checked, but that nothing obeys yet.
     private static func isUnused(_ key: String) -> Bool {
-        ["reconciler.grace", "reconciler.mode", "pool."].contains { key.hasPrefix($0) }
+        ["reconciler.grace", "reconciler.mode"].contains { key.hasPrefix($0) }
     }
 
     func run() async throws {
