@@ -110,6 +110,6 @@ import Testing
         fleet.time.advance(by: .seconds(811))
         await fleet.b.manager.round(.reaper)
         #expect(await fleet.spawner.idle())
-        #expect(fleet.b.observer.record.sandboxesKilled == [.warmExpired: 1])
+        #expect(fleet.b.observer.record.sandboxesKilled[.warmExpired] == 1)
     }
 }
