@@ -107,7 +107,7 @@ extension SandboxManager {
             )
             let giveUp = min(deadline, runtime.time.now() + configuration.releaseWait)
             var pause: Duration = .milliseconds(20)
-            var hasYielded = false
+            var yielded: CreationToken?
             while true {
                 let outcome = try await asked { () async throws(StoreError) in try await store.reserve(request) }
                 let refusal: ManagerError
@@ -123,8 +123,8 @@ extension SandboxManager {
                     refusal = .releasing(retryAfter: denial.retryAfter)
                 case .limited(let denial) where denial.scope == .total:
                     // A sandbox that nobody uses yet is no reason to refuse somebody.
-                    if !hasYielded { hasYielded = await yieldMember() }
-                    guard hasYielded else { throw refused(denial) }
+                    yielded = await yieldedSlot(yielded)
+                    guard yielded != nil else { throw refused(denial) }
                     refusal = .releasing(retryAfter: denial.retryAfter)
                 case .limited(let denial):
                     throw refused(denial)

@@ -170,14 +170,17 @@ extension SandboxManager {
 
     /// Ends a member, so that somebody whom the total limit refused gets its slot.
     ///
-    /// - Returns: Whether a slot is on its way.
-    func yieldMember() async -> Bool {
-        guard store.usage().warm > 0 else { return false }
+    /// - Parameter known: The slot of the member that was ended for them before. Once it is free somebody else was faster,
+    ///   and another member has to end.
+    /// - Returns: The slot that is on its way; `nil` if there is no member to end.
+    func yieldedSlot(_ known: CreationToken?) async -> CreationToken? {
+        if let known, (try? await store.isTaken(known)) != false { return known }
+        guard store.usage().warm > 0 else { return nil }
         let members = try? await store.list(user: LeaseKey.warmUser, limit: 16, after: nil)
         for member in members?.leases ?? [] {
             // One that somebody else claims or ends in this moment is no help.
-            if (try? await endMember(member)) == true { return true }
+            if (try? await endMember(member)) == true { return member.token }
         }
-        return false
+        return nil
     }
 }

@@ -202,6 +202,23 @@ import Testing
         await world.expectQuiet()
     }
 
+    @Test func `somebody whose slot went to another request ends another member`() async throws {
+        let world = World.pooled(2) { $0.limits = SlotLimits(perUser: 9, total: 2) }
+        await world.fill()
+        world.provider.hold(.kill)
+        let first = world.acquiring(try key("first"), .custom)
+        let kill = await world.provider.nextHeld(.kill)
+        world.provider.unhold(.kill)
+        // The slot is free, and somebody else asks before the one it was freed for.
+        kill?.resume()
+        #expect(await eventually { world.store.usage().slots == 1 })
+        let second = try await world.replica().acquire(try key("second"), .custom)
+        #expect(second.source == .created)
+        #expect(await world.passing(.milliseconds(20)) { first.isDone })
+        #expect(try await first.value.get().source == .created)
+        #expect(world.provider.peak == 2 && world.store.usage().warm == 0)
+    }
+
     @Test func `without a member to end, the total limit refuses as ever`() async throws {
         let world = World.pooled(1) { $0.limits = SlotLimits(perUser: 9, total: 1) }
         _ = try await world.manager.acquire(try key())
