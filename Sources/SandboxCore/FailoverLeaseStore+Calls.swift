@@ -281,12 +281,14 @@ extension FailoverLeaseStore {
         }
     }
 
-    /// See ``LeaseStore/list(user:limit:after:)``.
+    /// See ``LeaseStore/list(user:limit:after:)``. Alone there are no members of the pool: what this process has made for
+    /// it may be somebody's in the shared store.
     public func list(user: String?, limit: Int, after cursor: String?) async throws(StoreError) -> LeasePage {
         try await ask { store throws(StoreError) in
             try await store.list(user: user, limit: limit, after: cursor)
         } alone: {
-            $0.list(user: user, limit: limit, after: cursor)
+            user == LeaseKey.warmUser
+                ? LeasePage(leases: [], cursor: nil) : $0.list(user: user, limit: limit, after: cursor)
         }
     }
 

@@ -37,7 +37,7 @@ extension SandboxManager {
         let now = runtime.time.now()
         switch outcome {
         case .success(true): pool.withLock { $0.succeeded() }
-        case .success(false), .failure(.draining): break
+        case .success(false): break
         case .failure(let error):
             pool.withLock { $0.failed(now: now) }
             log.warning(
@@ -49,7 +49,7 @@ extension SandboxManager {
 
     /// - Returns: `false` if there is no room for another one, or the one made was not wanted any more.
     private func makeMember() async throws(ManagerError) -> Bool {
-        try refuseWhenDraining()
+        guard !isDraining else { return false }
         let token = CreationToken(from: runtime.random)
         let key = LeaseKey(warm: token, template: configuration.template)
         let request = ReservationRequest(
