@@ -75,6 +75,10 @@ extension CreationOrigin: MetricLabel {
     /// `origin`.
     public static var labelName: String { "origin" }
 }
+extension SandboxUse: MetricLabel {
+    /// `use`.
+    public static var labelName: String { "use" }
+}
 extension LoopName: MetricLabel {
     /// `loop`.
     public static var labelName: String { "loop" }

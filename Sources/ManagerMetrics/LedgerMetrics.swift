@@ -7,6 +7,7 @@ struct LedgerMetrics {
     let provider: GaugeFamily<ProviderSandboxState>
     let drift: GaugeFamily<DriftKind>
     let orphans: CounterFamily<OrphanAction>
+    let seconds: DoubleCounterFamily<SandboxUse>
 
     init(_ registry: MetricRegistry, _ prefix: String) throws(MetricError) {
         ledger = try registry.gauge(
@@ -28,6 +29,11 @@ struct LedgerMetrics {
             "\(prefix)orphans_total",
             help: "Sandboxes that were in nobody's books, by what was done about them.",
             by: OrphanAction.self
+        )
+        seconds = try registry.doubleCounter(
+            "\(prefix)sandbox_seconds_total",
+            help: "Time that sandboxes ran at the provider, by what for; counted by the replica that reconciles.",
+            by: SandboxUse.self
         )
     }
 

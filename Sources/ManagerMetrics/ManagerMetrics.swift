@@ -229,6 +229,9 @@ extension ManagerMetrics {
     /// Counts by result.
     public func warmPoolClaimed(_ result: WarmPoolClaim) { warmPool.claims.increment(result) }
 
+    /// Counts seconds by use.
+    public func sandboxesRan(_ use: SandboxUse, for time: Duration) { ledger.seconds.increment(use, by: time) }
+
     /// Counts by result, observes, and notes the time of a success.
     public func loopRan(_ loop: LoopName, _ result: LoopResult, took: Duration, at wallTime: WallTime) {
         loops.ran(loop, result, took: took, at: wallTime)

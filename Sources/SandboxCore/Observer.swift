@@ -54,6 +54,8 @@ public protocol ManagerObserver: Sendable {
     func ownershipMismatched()
     /// The reconciler found a sandbox that was in nobody's books.
     func orphanFound(_ action: OrphanAction)
+    /// Sandboxes ran for so long in all.
+    func sandboxesRan(_ use: SandboxUse, for time: Duration)
     /// The warm pool was asked for a sandbox.
     func warmPoolClaimed(_ result: WarmPoolClaim)
     /// A loop's round ended.
@@ -119,6 +121,8 @@ extension ManagerObserver {
     public func ownershipMismatched() {}
     /// Ignored.
     public func orphanFound(_ action: OrphanAction) {}
+    /// Ignored.
+    public func sandboxesRan(_ use: SandboxUse, for time: Duration) {}
     /// Ignored.
     public func warmPoolClaimed(_ result: WarmPoolClaim) {}
     /// Ignored.

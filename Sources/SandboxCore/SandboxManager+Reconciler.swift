@@ -13,6 +13,7 @@ extension SandboxManager {
     /// What comparisons found, for gauges and for the next round.
     struct Reconciliation {
         var watch = OrphanWatch()
+        var bill = SandboxBill()
         var provider = ProviderGauges()
         var drift = LedgerDrift()
         /// Only one comparison at a time: two would adopt and kill side by side.
@@ -31,6 +32,8 @@ extension SandboxManager {
         var newStrays = 0
         /// Leases that are older than the listing and not in it.
         var missing: [LeaseRecord]
+        /// How many sandboxes ran, by what for.
+        var running: [SandboxUse: Int]
 
         var scanned: Int { listed.count + missing.count }
     }
@@ -46,6 +49,7 @@ extension SandboxManager {
         let isOnDuty = try await asked { () async throws(StoreError) in
             try await store.takeDuty(.reconciler, for: term)
         }
+        settleBill(comparison, isOnDuty: isOnDuty)
         guard isOnDuty else { return Tally(scanned: comparison.scanned) }
         switch configuration.reconciler.mode {
         case .observe:
@@ -79,17 +83,27 @@ extension SandboxManager {
         // What carries no labels of ours, or another fleet's, is somebody else's.
         let listed = found.filter { $0.labels?.environment == configuration.environment }
         let strays = try await unaccounted(listed)
-        let missing = try await leases(notIn: Set(found.map(\.sandbox.id)), listedAt: began)
+        let leases = try await leases()
+        let ids = Set(found.map(\.sandbox.id))
+        // One that was made since cannot be in the listing.
+        let age = runtime.time.now() - began
+        let missing = leases.filter { !ids.contains($0.sandbox.id) && $0.age > age }
+        let running = listed.filter { $0.state == .running }.map(\.sandbox.id)
         var comparison = Comparison(
             began: began,
             edition: edition,
             listed: listed,
             strays: listed.filter { strays.contains($0.sandbox.id) },
-            missing: missing
+            missing: missing,
+            running: SandboxBill.uses(
+                of: running,
+                leases: Dictionary(leases.map { ($0.sandbox.id, $0.idle) }, uniquingKeysWith: min),
+                usage: store.usage()
+            )
         )
         comparison.newStrays = reconciliation.withLock { state in
-            state.provider.running = listed.count { $0.state == .running }
-            state.provider.paused = listed.count { $0.state == .paused }
+            state.provider.running = running.count
+            state.provider.paused = listed.count - running.count
             state.drift.untrackedAtProvider = strays.count
             state.drift.missingAtProvider = missing.count
             return state.watch.see(strays, in: edition, now: began).count
@@ -109,23 +123,31 @@ extension SandboxManager {
         return strays
     }
 
-    private func leases(
-        notIn listed: Set<SandboxID>,
-        listedAt began: MonotonicInstant
-    ) async throws(ManagerError) -> [LeaseRecord] {
-        var missing: [LeaseRecord] = []
+    private func leases() async throws(ManagerError) -> [LeaseRecord] {
+        var leases: [LeaseRecord] = []
         var cursor: String?
         repeat {
             let after = cursor
             let page = try await asked { () async throws(StoreError) in
                 try await store.list(user: nil, limit: Self.page, after: after)
             }
-            let now = runtime.time.now()
-            // One that was made since cannot be in the listing.
-            missing += page.leases.filter { !listed.contains($0.sandbox.id) && $0.age > now - began }
+            leases += page.leases
             cursor = page.cursor
         } while cursor != nil
-        return missing
+        return leases
+    }
+
+    /// Whoever is on duty counts for the whole fleet.
+    private func settleBill(_ comparison: Comparison, isOnDuty: Bool) {
+        let longest = configuration.reconciler.interval * 2
+        let times = reconciliation.withLock { state -> [SandboxUse: Duration] in
+            guard isOnDuty else {
+                state.bill.pause()
+                return [:]
+            }
+            return state.bill.settle(comparison.running, atMost: longest, now: comparison.began)
+        }
+        for (use, time) in times { observer.sandboxesRan(use, for: time) }
     }
 
     // MARK: Putting right

@@ -102,6 +102,18 @@ public enum OrphanAction: String, Sendable, CaseIterable, Hashable {
     case observed
 }
 
+/// What a running sandbox is paid for.
+public enum SandboxUse: String, Sendable, CaseIterable, Hashable {
+    /// It is leased and was used within the last minute.
+    case leasedBusy = "leased_busy"
+    /// It is leased, and nobody used it for a minute.
+    case leasedIdle = "leased_idle"
+    /// It waits in the pool.
+    case warm
+    /// It must die.
+    case killing
+}
+
 /// How asking the warm pool for a sandbox ended.
 public enum WarmPoolClaim: String, Sendable, CaseIterable, Hashable {
     case hit

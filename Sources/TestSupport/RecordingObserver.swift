@@ -59,6 +59,8 @@ public final class RecordingObserver: ManagerObserver {
         public var ambiguities: [AmbiguityResolution: Int] = [:]
         /// What the reconciler found in no book.
         public var orphans: [OrphanAction: Int] = [:]
+        /// Time that sandboxes ran, in seconds.
+        public var sandboxSeconds: [SandboxUse: Double] = [:]
         /// What asking the warm pool came to.
         public var warmPoolClaims: [WarmPoolClaim: Int] = [:]
         /// Foreign labels seen.
@@ -176,6 +178,10 @@ public final class RecordingObserver: ManagerObserver {
     }
     /// Counted.
     public func orphanFound(_ action: OrphanAction) { note { $0.orphans[action, default: 0] += 1 } }
+    /// Summed up.
+    public func sandboxesRan(_ use: SandboxUse, for time: Duration) {
+        note { $0.sandboxSeconds[use, default: 0] += time.inSeconds }
+    }
     /// Counted.
     public func warmPoolClaimed(_ result: WarmPoolClaim) { note { $0.warmPoolClaims[result, default: 0] += 1 } }
     /// Counted.

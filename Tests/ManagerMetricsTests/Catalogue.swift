@@ -144,6 +144,7 @@ enum Catalogue {
             .gauge("ledger_drift", ("kind", ["untracked_at_provider", "missing_at_provider", "store_only"])),
             .gauge("warm_pool_ready"), .gauge("warm_pool_target"), .gauge("warm_pool_pending"),
             .counter("warm_pool_claims_total", ("result", ["hit", "miss", "stale"])),
+            .counter("sandbox_seconds_total", ("use", ["leased_busy", "leased_idle", "warm", "killing"])),
             .gauge("store_mode", ("mode", ["memory", "redis", "degraded"])),
             .counter("redis_commands_total", ("command", redisCommands), ("result", redisResults)),
             .histogram("redis_command_duration_seconds", redis, ("command", redisCommands)),

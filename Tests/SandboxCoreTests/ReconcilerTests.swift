@@ -192,6 +192,27 @@ struct ReconcilerTests {
         #expect(gauges.loopIntervals[.reconciler] == .seconds(300))
     }
 
+    @Test func `the time that sandboxes ran is counted by what they ran for, and paused ones cost nothing`()
+        async throws
+    {
+        let world = World { $0.limits = SlotLimits(perUser: 9, total: 9) }
+        for user in ["busy", "idle", "dying", "paused"] { _ = try await world.manager.acquire(try key(user)) }
+        _ = try await world.manager.pause(try key("paused"))
+        world.provider.always(.kill, .fail(Failures.http(500, .kill)))
+        world.provider.always(.info, .fail(Failures.http(500, .info)))
+        _ = try await world.manager.release(try key("dying"))
+        await world.manager.round(.reconciler)
+        #expect(world.observer.record.sandboxSeconds.isEmpty, "nobody knows for how long")
+        world.time.advance(by: .seconds(100))
+        world.provider.always(.info, nil)
+        _ = try await world.manager.keepalive(try key("busy"))
+        await world.manager.round(.reconciler)
+        #expect(world.observer.record.sandboxSeconds == [.leasedBusy: 100, .leasedIdle: 100, .killing: 100])
+        world.time.advance(by: .seconds(10_000))
+        await world.manager.round(.reconciler)
+        #expect(world.observer.record.sandboxSeconds[.killing] == 700, "at most two intervals")
+    }
+
     // MARK: Fleets
 
     @Test func `of two replicas one puts right; a dead one is followed within two rounds`() async throws {
