@@ -106,12 +106,14 @@ let package = Package(
             ],
             swiftSettings: strict
         ),
+        // What an operator tells a running daemon.
+        .target(name: "OperatorClient", dependencies: ["CurlTransport", httpTypes], swiftSettings: strict),
         .executableTarget(
             name: "sandbox-manager",
             dependencies: [
                 arguments, "ControlAPI", "CurlTransport", "DaemonConfiguration", "E2BProvider", "HTTPServer",
-                "LocalProvider", logging, "ManagerMetrics", "RedisClient", "RedisLeaseStore", "sandbox-init",
-                "SandboxCore",
+                "LocalProvider", logging, "ManagerMetrics", "OperatorClient", "RedisClient", "RedisLeaseStore",
+                "sandbox-init", "SandboxCore",
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 "SimulatedProvider", "SystemRuntime",
@@ -174,6 +176,11 @@ let package = Package(
             swiftSettings: strict
         ),
         .testTarget(
+            name: "OperatorClientTests",
+            dependencies: ["OperatorClient", "TestSupport"],
+            swiftSettings: strict
+        ),
+        .testTarget(
             name: "PrometheusClientTests",
             dependencies: ["PrometheusClient", "TestSupport"],
             swiftSettings: strict
@@ -190,7 +197,7 @@ let package = Package(
         ),
         .testTarget(
             name: "SandboxCoreTests",
-            dependencies: ["SandboxCore", "TestSupport"],
+            dependencies: [logging, "SandboxCore", "TestSupport"],
             swiftSettings: pure
         ),
         .testTarget(

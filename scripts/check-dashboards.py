@@ -38,6 +38,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # How runbooks call the boards.
 BOARD_NAMES = {
     "Overview": "sandbox-manager-overview",
+    "Fleet": "sandbox-manager-fleet",
     "Leaks and memory": "sandbox-manager-leaks",
     "Upstreams": "sandbox-manager-upstreams",
 }
@@ -50,6 +51,7 @@ BOUNDS = {
     "sandbox_manager_collection_entries": "sandbox_manager_collection_limit_entries",
     "sandbox_manager_collection_oldest_idle_seconds": "sandbox_manager_collection_idle_limit_seconds",
     "sandbox_manager_loop_last_success_timestamp_seconds": "sandbox_manager_loop_interval_seconds",
+    "sandbox_manager_warm_pool_ready": "sandbox_manager_warm_pool_target",
     "process_open_fds": "process_max_fds",
 }
 VARIABLES = {

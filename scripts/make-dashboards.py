@@ -41,6 +41,8 @@ FIRING = selector("ALERTS", 'alertname=~"SandboxManager.+", alertstate="firing"'
 SLOTS_IN_USE = selector("slots_in_use", 'scope="total"')
 SLOTS_LIMIT = selector("slots_limit", 'scope="total"')
 EXCESS = selector("instance:sandbox_manager_user_locks:excess")
+CREATES_FAILED = selector("instance:sandbox_manager_creates_failed:increase10m")
+CREATES_JUDGED = selector("instance:sandbox_manager_creates_judged:increase10m")
 FULLNESS = selector("instance_collection:sandbox_manager_collection_entries:ratio")
 BUILD = greatest("job, instance, version, revision", selector("build_info"))
 
@@ -202,6 +204,7 @@ OPERATIONS = [
         "What fails, and why?",
         "The reason is the code in the problem document; provider_… and health_check_… are explained further down.",
         (total("operation, result", rate("operations_total", 'result!="ok"')) + " > 0", "{{operation}} {{result}}"),
+        alerts=["SandboxManagerCreateFailures"],
     ),
     series(
         "Operations: in flight",
@@ -249,7 +252,7 @@ CAPACITY = [
         "At the limit acquires are refused: end idle leases sooner (lease.idleTimeoutSeconds), raise limits.total.",
         (greatest("instance", SLOTS_IN_USE), "{{instance}} in use"),
         (greatest("instance", SLOTS_LIMIT), "{{instance}} limit"),
-        alerts=["SandboxManagerProviderRateLimited"],
+        alerts=["SandboxManagerProviderRateLimited", "SandboxManagerTotalSlotsNearlyExhausted"],
     ),
     series(
         "Fullest user against the limit",
@@ -293,15 +296,24 @@ ACQUIRE = [
         by="phase",
         alerts=["SandboxManagerHealthCheckTimeouts"],
     ),
+    series(
+        "Creates: share that fails",
+        "percentunit",
+        "Which share of the creates of the last ten minutes failed, refusals by our own limits left out?",
+        "The line is the alert's threshold. The failures by reason say why.",
+        (f"{CREATES_FAILED} / {CREATES_JUDGED}", "{{instance}}"),
+        alerts=["SandboxManagerCreateFailures"],
+        lines=[0.1],
+    ),
 ]
 
-SPEND = [
+LEASES = [
     series(
         "Leases by state",
         "short",
-        "How many sandboxes do we pay for?",
+        "How many sandboxes do we pay for? Replicas of one store all say the same.",
         "Growth without more users: look at why leases end, and whether the reaper runs.",
-        (total("state", selector("leases")), "{{state}}"),
+        (greatest("job, state", selector("leases")), "{{job}} {{state}}"),
         stacked=True,
     ),
     series(
@@ -326,6 +338,9 @@ SPEND = [
         "How long do leases live?",
         "Many that live seconds pay a boot for nothing; all that live to the end are never released.",
     ),
+]
+
+UNRESOLVED = [
     series(
         "Kill outbox: entries",
         "short",
@@ -385,7 +400,12 @@ PROVIDER = [
         "Is the provider well?",
         "http_401: the key; http_429: our pace or quota; timed_out, http_5xx, reset: their status page.",
         (total("result", rate("provider_requests_total")) + " > 0", "{{result}}"),
-        alerts=["SandboxManagerKillBacklogOld", "SandboxManagerBreakerOpen", "SandboxManagerProviderRateLimited"],
+        alerts=[
+            "SandboxManagerKillBacklogOld",
+            "SandboxManagerBreakerOpen",
+            "SandboxManagerProviderRateLimited",
+            "SandboxManagerProviderUnauthorized",
+        ],
     ),
     series(
         "Provider: failures by operation",
@@ -396,7 +416,13 @@ PROVIDER = [
             total("operation, result", rate("provider_requests_total", 'result!="ok"')) + " > 0",
             "{{operation}} {{result}}",
         ),
-        alerts=["SandboxManagerBreakerOpen", "SandboxManagerRetryStorm", "SandboxManagerRetriesExhausted"],
+        alerts=[
+            "SandboxManagerBreakerOpen",
+            "SandboxManagerRetryStorm",
+            "SandboxManagerRetriesExhausted",
+            "SandboxManagerCreateFailures",
+            "SandboxManagerProviderUnauthorized",
+        ],
     ),
     *histogram(
         "Provider: latency",
@@ -705,9 +731,11 @@ USER_LOCKS = [
         "Oldest holder and oldest waiter",
         "s",
         "Does somebody hold a lock too long, or wait too long?",
-        "A holder of minutes hangs in a call without a limit: /v1/explain of its key tells which.",
+        "The lines are the alerts' thresholds for a waiter, 120, and a holder, 300: what is above hangs.",
         (greatest("instance", selector("user_lock_oldest_hold_seconds")), "{{instance}} holder"),
         (greatest("instance", selector("user_lock_oldest_wait_seconds")), "{{instance}} waiter"),
+        alerts=["SandboxManagerOldestWaiterTooOld", "SandboxManagerUserLockHeldTooLong"],
+        lines=[120, 300],
     ),
     series(
         "Waiters",
@@ -715,6 +743,7 @@ USER_LOCKS = [
         "How many calls queue for a user's lock?",
         "Many waiters of few users are clients that ask in parallel: they share one outcome, no harm by itself.",
         (total("instance", selector("user_lock_waiters")), "{{instance}}"),
+        alerts=["SandboxManagerOldestWaiterTooOld"],
     ),
     series(
         "Waits given up",
@@ -857,8 +886,127 @@ PROCESS = [
     ),
 ]
 
+# The books are those of the store: replicas that share one all say the same, and a sum would count each sandbox twice.
+BOOKS = [
+    series(
+        "Books and provider",
+        "short",
+        "Does the provider run what the books say?",
+        "Lines that stay apart for more than a round of the reconciler are drift: read it by kind.",
+        (total("instance", selector("ledger_sandboxes")), "{{instance}} in the books"),
+        (total("instance", selector("provider_sandboxes")), "{{instance}} at the provider, when last listed"),
+        alerts=["SandboxManagerProviderDrift"],
+    ),
+    series(
+        "Books against provider: excess",
+        "short",
+        "How much does one side have that the other does not know of?",
+        "Twenty minutes above the line raise the alert; a moment above it is a listing that is minutes old.",
+        (selector("instance:sandbox_manager_provider_sandboxes:excess"), "{{instance}} only at the provider"),
+        (selector("instance:sandbox_manager_ledger_sandboxes:excess"), "{{instance}} only in the books"),
+        alerts=["SandboxManagerProviderDrift"],
+        lines=[5],
+        custom={"min": None},
+    ),
+    series(
+        "Drift by kind",
+        "short",
+        "What did the reconciler find wrong in its last round?",
+        "untracked is paid for and nobody's, missing is promised and gone, store_only is slots that nobody needs.",
+        (greatest("instance, kind", selector("ledger_drift")), "{{instance}} {{kind}}"),
+        alerts=["SandboxManagerProviderDrift", "SandboxManagerOrphansFound"],
+    ),
+    series(
+        "Sandboxes in the books",
+        "short",
+        "What do we keep sandboxes for?",
+        "killing or creating that grows is the provider's doing; leased that grows without more users is idle leases.",
+        (greatest("job, account", selector("ledger_sandboxes")), "{{job}} {{account}}"),
+        alerts=["SandboxManagerTotalSlotsNearlyExhausted"],
+        stacked=True,
+    ),
+    series(
+        "Sandboxes at the provider",
+        "short",
+        "What did the provider run of ours when it was last listed?",
+        "All zeros with leases in the books: nothing has listed it yet, see the rounds of the reconciler.",
+        (greatest("job, state", selector("provider_sandboxes")), "{{job}} {{state}}"),
+        stacked=True,
+    ),
+    series(
+        "Orphans by action",
+        "ops",
+        "Does the reconciler find sandboxes that are in nobody's books?",
+        "killed: something made them and lost them. adopted found their lease again. observed: it may only watch.",
+        (total("instance, action", rate("orphans_total")), "{{instance}} {{action}}"),
+        alerts=["SandboxManagerOrphansFound"],
+    ),
+    series(
+        "Ownership mismatches",
+        "ops",
+        "Does a sandbox carry the labels of another owner?",
+        "Never in health: treat it as a security incident, and follow the runbook.",
+        (total("instance", rate("ownership_mismatches_total")), "{{instance}}"),
+        alerts=["SandboxManagerOwnershipMismatch"],
+    ),
+    stat(
+        "Sandboxes paid for, on average",
+        "short",
+        "How many sandboxes did we keep in the shown range, on average, and for what?",
+        "Times the hours of the range these are the sandbox hours of the bill. Much warm or killing is wasted.",
+        (greatest("account", f"avg_over_time({selector('ledger_sandboxes')}[$__range])"), "{{account}}"),
+        width=16,
+        custom={"decimals": 1},
+    ),
+]
+
+SLOTS = [
+    series(
+        "Slots: share of the limit",
+        "percentunit",
+        "Which share of all slots have users taken, the warm pool left out?",
+        "The line is the alert's threshold. The books say what fills the slots.",
+        (selector("instance:sandbox_manager_slots:ratio"), "{{instance}}"),
+        alerts=["SandboxManagerTotalSlotsNearlyExhausted", "SandboxManagerWarmPoolEmpty"],
+        lines=[0.9],
+    ),
+    *CAPACITY,
+]
+
+WARM_POOL = [
+    series(
+        "Warm pool: ready against its target",
+        "short",
+        "Are there sandboxes before they are wanted?",
+        "Nothing ready for long: drained faster than it fills, or refills that fail. No target, no pool.",
+        (greatest("instance", selector("warm_pool_ready")), "{{instance}} ready"),
+        (greatest("instance", selector("warm_pool_pending")), "{{instance}} being made"),
+        (greatest("instance", selector("warm_pool_target")), "{{instance}} target"),
+        alerts=["SandboxManagerWarmPoolEmpty", "SandboxManagerWarmPoolRefillFailing"],
+    ),
+    series(
+        "Warm pool: claims",
+        "ops",
+        "What did the pool give to those who asked?",
+        "miss: it was empty, raise pool.perSecond or pool.target. stale: its members end too early.",
+        (total("result", rate("warm_pool_claims_total")), "{{result}}"),
+        alerts=["SandboxManagerWarmPoolEmpty"],
+        stacked=True,
+    ),
+    series(
+        "Warm pool: refills",
+        "ops",
+        "Is it filled, and what fails?",
+        "Failures that users' creates have too are the provider's; those of the pool alone are its settings.",
+        (total("result", rate("operations_total", 'operation="fill", result="ok"')), "{{result}}"),
+        (total("result", rate("operations_total", 'operation="fill", result!="ok"')), "{{result}}"),
+        alerts=["SandboxManagerWarmPoolEmpty", "SandboxManagerWarmPoolRefillFailing"],
+    ),
+]
+
 OVERVIEW_NAME = ("sandbox-manager-overview", "Sandbox manager overview")
 UPSTREAMS_NAME = ("sandbox-manager-upstreams", "Sandbox manager upstreams")
+FLEET_NAME = ("sandbox-manager-fleet", "Sandbox manager fleet")
 LEAKS_NAME = ("sandbox-manager-leaks", "Sandbox manager leaks")
 
 BOARDS = [
@@ -872,11 +1020,11 @@ BOARDS = [
             ("Operations", OPERATIONS),
             ("Capacity", CAPACITY),
             ("Acquire", ACQUIRE),
-            ("Spend", SPEND),
+            ("Spend", [*LEASES, *UNRESOLVED]),
             ("Provider", [*PROVIDER, *RETRIES, *HEALTH_CHECKS]),
             ("Background loops", LOOPS),
         ],
-        [LEAKS_NAME, UPSTREAMS_NAME],
+        [FLEET_NAME, LEAKS_NAME, UPSTREAMS_NAME],
     ),
     Board(
         *LEAKS_NAME,
@@ -887,7 +1035,7 @@ BOARDS = [
             ("Memory", MEMORY),
             ("Process", PROCESS),
         ],
-        [OVERVIEW_NAME, UPSTREAMS_NAME],
+        [OVERVIEW_NAME, FLEET_NAME, UPSTREAMS_NAME],
         span="now-24h",
     ),
     Board(
@@ -901,7 +1049,20 @@ BOARDS = [
             ("Health checks", HEALTH_CHECKS),
             ("Store", STORE),
         ],
-        [OVERVIEW_NAME, LEAKS_NAME],
+        [OVERVIEW_NAME, FLEET_NAME, LEAKS_NAME],
+    ),
+    Board(
+        *FLEET_NAME,
+        "Every sandbox that costs money: who keeps it and for what, and whether the provider says the same.",
+        [
+            ("Books and provider", BOOKS),
+            ("Kills and creates", UNRESOLVED),
+            ("Slots", SLOTS),
+            ("Warm pool", WARM_POOL),
+            ("Leases", LEASES),
+            ("Background loops", LOOPS),
+        ],
+        [OVERVIEW_NAME, LEAKS_NAME, UPSTREAMS_NAME],
     ),
 ]
 

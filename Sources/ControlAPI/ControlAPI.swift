@@ -59,6 +59,8 @@ public struct ControlAPI: HTTPHandler {
             switch target.route {
             case .sandboxes, .stats, .other, .metrics, .healthz, .readyz:
                 return .pending { await self.answer(target, nil, call) }
+            case .stopCreates, .resumeCreates, .drain:
+                return .finished(finish(call, target.route, administer(target.route)))
             case .sandbox, .keepalive, .pause, .reportUnhealthy, .exec, .explain:
                 let key = try LeaseKey(user: target.user, project: target.project)
                 return try handle(target, key, call)
@@ -108,6 +110,16 @@ public struct ControlAPI: HTTPHandler {
         }
     }
 
+    /// What an operator says is said again without harm; the answer is how things stand now.
+    private func administer(_ route: Route) -> ServerResponse {
+        switch route {
+        case .stopCreates: manager.stopCreations()
+        case .resumeCreates: manager.resumeCreations()
+        default: manager.drain()
+        }
+        return Replies.standing(manager.gauges())
+    }
+
     private func answer(_ target: Target, _ key: LeaseKey?, _ call: Call) async -> ServerResponse {
         await answered(call, target.route) { () async throws(ManagerError) in
             guard let key else { return try await self.answerForAll(target.route, call.request) }
@@ -145,7 +157,7 @@ public struct ControlAPI: HTTPHandler {
             return Replies.leases(page.leases, cursor: page.cursor, provider: manager.providerName)
         case .stats:
             let stats = try await manager.stats()
-            return Replies.stats(stats.totals, stats.gauges, provider: manager.providerName)
+            return Replies.stats(stats.totals, stats.gauges, provider: manager.providerName, version: metrics.version)
         default:
             throw .internal("a route without an answer")
         }

@@ -74,6 +74,16 @@ struct JSONWriter {
         close(UInt8(ascii: "]"))
     }
 
+    mutating func field(_ name: StaticString, texts: [String]) {
+        key(name)
+        open(UInt8(ascii: "["))
+        for text in texts {
+            if needsComma { bytes.append(UInt8(ascii: ",")) }
+            string(text)
+        }
+        close(UInt8(ascii: "]"))
+    }
+
     mutating func null(_ name: StaticString) {
         key(name)
         raw("null")

@@ -80,6 +80,7 @@ public struct MetricsPage: HTTPHandler {
             json.field("status", isDraining ? "draining" : "ready")
             // Reported, not depended on: an instance that can still serve from memory stays in rotation.
             json.field("store_mode", gauges.storeMode.rawValue)
+            json.field("creations_stopped", gauges.areCreationsStopped)
             json.field("provider", manager.providerName)
             json.field("slots_in_use", gauges.usage.slots)
             json.field("slots_limit", gauges.limits.total)

@@ -49,6 +49,7 @@ enum PathParser {
         switch count {
         case 2 where segment(1).elementsEqual("sandboxes".utf8): return (.sandboxes, nil)
         case 2 where segment(1).elementsEqual("stats".utf8): return (.stats, nil)
+        case 3 where segment(1).elementsEqual("admin".utf8): return (administration(segment(2)), nil)
         case 4 where segment(1).elementsEqual("explain".utf8): return (.explain, (segment(2), segment(3)))
         case 6, 7:
             guard segment(1).elementsEqual("users".utf8), segment(3).elementsEqual("projects".utf8),
@@ -91,6 +92,13 @@ enum PathParser {
         if segment.elementsEqual("metrics".utf8) { return .metrics }
         if segment.elementsEqual("healthz".utf8) { return .healthz }
         if segment.elementsEqual("readyz".utf8) { return .readyz }
+        return .other
+    }
+
+    private static func administration(_ segment: Segment) -> Route {
+        if segment.elementsEqual("stop-creates".utf8) { return .stopCreates }
+        if segment.elementsEqual("resume-creates".utf8) { return .resumeCreates }
+        if segment.elementsEqual("drain".utf8) { return .drain }
         return .other
     }
 

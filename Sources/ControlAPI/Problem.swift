@@ -141,6 +141,7 @@ extension ManagerError {
         case .provider(let error): error.detail
         case .breakerOpen: "the upstream fails and is given time to recover"
         case .draining: "the manager is shutting down"
+        case .creationsStopped: "an operator stopped creations; leases that exist are served as before"
         case .overloaded: "too many requests are waiting"
         case .releasing: "the user's released sandbox still holds the slot"
         case .creationInProgress: "another manager is creating this sandbox"

@@ -56,61 +56,6 @@ enum Replies {
         json(200, JSONWriter.object { $0.field("verdict", verdict.result.rawValue) })
     }
 
-    static func stats(_ totals: ManagerStatistics, _ gauges: ManagerGauges, provider: String) -> ServerResponse {
-        let usage = gauges.usage
-        let body = JSONWriter.object { json in
-            json.field("provider", provider)
-            json.field("store_mode", gauges.storeMode.rawValue)
-            json.field("requests", totals.requests)
-            json.field("created", totals.created)
-            json.field("cleaned_up", totals.cleanedUp)
-            json.field("rejected", totals.rejected)
-            json.field("cache_hits", totals.cacheHits)
-            json.field("cache_misses", totals.cacheMisses)
-            json.field("hit_rate", totals.hitRate)
-            json.field("active", usage.active)
-            json.field("paused", usage.paused)
-            json.field("creating", usage.reservations)
-            json.field("releasing", usage.outbox)
-            json.field("slots_in_use", usage.slots)
-            json.field("limit_total", gauges.limits.total)
-            json.field("limit_per_user", gauges.limits.perUser)
-            json.field("most_slots_of_one_user", usage.largestUser)
-            json.field("open_intents", usage.intents)
-            json.field("user_locks", gauges.userLocks.held + gauges.userLocks.idle)
-            json.field("user_lock_waiters", gauges.userLocks.waiters)
-        }
-        return json(200, body)
-    }
-
-    static func explanation(_ key: LeaseKey, _ explanation: KeyExplanation, provider: String) -> ServerResponse {
-        let body = JSONWriter.object { json in
-            json.field("user_id", key.user)
-            json.field("project_id", key.project)
-            json.field("locked", explanation.isLocked)
-            json.field("in_memory", explanation.isInMemory)
-            if let lease = explanation.lease {
-                json.field("lease") { describe(lease, provider: provider, withAccess: false, &$0) }
-            } else {
-                json.null("lease")
-            }
-            if let reservation = explanation.reservation {
-                json.field("reservation") { json in
-                    json.field("owner", reservation.owner)
-                    json.field("epoch", Int(reservation.epoch.rawValue))
-                    json.field("seconds_left", reservation.remaining.inSeconds)
-                }
-            } else {
-                json.null("reservation")
-            }
-            json.field("events", array: explanation.events) { json, event in
-                json.field("at", event.at)
-                json.field("event", event.text)
-            }
-        }
-        return json(200, body)
-    }
-
     static func json(_ status: Int, _ body: [UInt8]) -> ServerResponse {
         // Replies name access tokens: no cache may keep them.
         ServerResponse(
@@ -120,7 +65,7 @@ enum Replies {
         )
     }
 
-    private static func describe(
+    static func describe(
         _ lease: LeaseDescription,
         provider: String,
         withAccess: Bool = true,

@@ -2,7 +2,8 @@ internal import FoundationEssentials
 
 /// How another process drives the fake: everything below `/__admin` on the control plane's port.
 ///
-/// `GET sandboxes`, `GET counters`, `GET journal`; `POST faults` with a fault or a list of them, `DELETE faults`;
+/// `GET sandboxes`, `GET lives`, `GET counters`, `GET journal`; `POST faults` with a fault or a list of them,
+/// `DELETE faults`, `POST seed {"number"}`;
 /// `POST advance {"seconds"}`, `POST agent {"id", "behaviour"}`, `POST port {"name", "open"}`,
 /// `POST limits {"concurrency", "tierSeconds", "rateBurst", "ratePerSecond", "hasV2"}`, `POST vanish {"id"}`,
 /// `POST reset`.
@@ -16,10 +17,12 @@ struct AdminRoutes {
         let body = request.json ?? [:]
         switch "\(request.method) \(name)" {
         case "GET sandboxes": return .json(200, .list(server.sandboxes.map(describe)))
+        case "GET lives": return .json(200, .list(server.lives.map(\.json)))
         case "GET counters": return .json(200, .object(server.counters.mapValues(JSONValue.int)))
         case "GET journal": return .json(200, .list(server.journal.map(\.json)))
         case "POST faults": return inject(request)
         case "DELETE faults": server.clearFaults()
+        case "POST seed": server.seed(UInt64(clamping: body["number"]?.int ?? 0))
         case "POST advance": server.advance(seconds: number(body["seconds"]) ?? 0)
         case "POST agent": server.setAgent(body["behaviour"]?.text ?? "", of: body["id"]?.text ?? "")
         case "POST vanish": server.vanish(body["id"]?.text ?? "")

@@ -13,10 +13,8 @@ extension FakeCloud {
         if let key, let made = try repeated(key, body) { return made }
         let sandbox = try ordered(body, v2: v2, lateBy: delay)
         try checkConcurrency()
-        sandboxes[sandbox.id] = sandbox
+        begin(sandbox)
         if let key { idempotency[key] = (body, sandbox.id) }
-        count("created")
-        notePeak()
         return .json(201, reply(sandbox))
     }
 
@@ -155,8 +153,7 @@ extension FakeCloud {
 
     mutating func kill(_ id: String) throws(FakeFailure) -> FakeReply {
         _ = try sandbox(id)
-        sandboxes[id] = nil
-        count("killed")
+        end(id, .killed)
         return .noContent
     }
 

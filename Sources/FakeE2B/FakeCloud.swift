@@ -54,6 +54,9 @@ struct FakeCloud: Sendable {
     var sandboxes: [String: FakeSandbox] = [:]
     var faults: [FakeFault] = []
     var counters: [String: Int] = [:]
+    /// Every sandbox that there has ever been, by id.
+    private(set) var lives: [String: FakeLife] = [:]
+    var random = FakeRandom()
     var idempotency: [String: (body: JSONValue?, id: String)] = [:]
     private var buckets: [Operation: (tokens: Double, at: Int)] = [:]
     private var lastNumber = 0
@@ -70,10 +73,25 @@ struct FakeCloud: Sendable {
                 sandboxes[id]?.isPaused = true
                 count("auto_paused")
             } else {
-                sandboxes[id] = nil
-                count("expired")
+                end(id, .expired, at: sandbox.endAt)
             }
         }
+    }
+
+    /// A sandbox comes to be.
+    mutating func begin(_ sandbox: FakeSandbox) {
+        sandboxes[sandbox.id] = sandbox
+        lives[sandbox.id] = FakeLife(id: sandbox.id, metadata: sandbox.metadata, from: clock.now)
+        count("created")
+        notePeak()
+    }
+
+    /// A sandbox is no more; nothing happens if there is none.
+    mutating func end(_ id: String, _ how: FakeLife.End, at time: Int? = nil) {
+        guard sandboxes.removeValue(forKey: id) != nil else { return }
+        lives[id]?.until = time ?? clock.now
+        lives[id]?.end = how
+        count(how.rawValue)
     }
 
     /// A sandbox that can be seen.
@@ -131,6 +149,8 @@ struct FakeCloud: Sendable {
     mutating func takeFaults(_ operation: Operation, _ id: String?) -> [FakeFault] {
         var taken: [FakeFault] = []
         for index in faults.indices where faults[index].concerns(operation, id) && faults[index].times >= 0 {
+            guard faults[index].share >= 1 || Double.random(in: 0..<1, using: &random) < faults[index].share
+            else { continue }
             taken.append(faults[index])
             if faults[index].times == 1 {
                 faults[index].times = -1

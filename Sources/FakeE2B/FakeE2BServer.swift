@@ -69,6 +69,15 @@ public final class FakeE2BServer: Sendable {
         }
     }
 
+    /// Every sandbox that there has ever been since the start or the last reset, the first one first.
+    public var lives: [FakeLife] {
+        let everything = cloud.withLock { cloud in
+            cloud.catchUp()
+            return Array(cloud.lives.values)
+        }
+        return everything.sorted { $0.from < $1.from }
+    }
+
     /// What happened so far: requests by operation, and `created`, `killed`, `expired`, `peak_running` and the like.
     public var counters: [String: Int] { cloud.withLock { $0.counters } }
 
@@ -102,7 +111,10 @@ public final class FakeE2BServer: Sendable {
     }
 
     /// Ends a sandbox behind everybody's back.
-    public func vanish(_ id: String) { cloud.withLock { $0.sandboxes[id] = nil } }
+    public func vanish(_ id: String) { cloud.withLock { $0.end(id, .vanished) } }
+
+    /// Makes the draws of faults with a share repeatable.
+    public func seed(_ number: UInt64) { cloud.withLock { $0.random = FakeRandom(state: number) } }
 
     /// Closes or opens one of the ports, `api` or `edge`.
     public func setPort(_ name: String, isOpen: Bool) throws(FakeE2BError) {

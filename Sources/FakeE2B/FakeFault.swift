@@ -39,6 +39,8 @@ public struct FakeFault: Sendable, Hashable, Codable {
     public var bytesPerSecond: Int
     /// How many requests run into it; 0 for all until it is removed.
     public var times: Int
+    /// The share of those requests that run into it, from 0 to 1; each is drawn anew, from the cloud's seed.
+    public var share: Double
     /// Only requests that concern this sandbox; `nil` for all.
     public var sandboxID: String?
 
@@ -53,6 +55,7 @@ public struct FakeFault: Sendable, Hashable, Codable {
         milliseconds: Int = 0,
         bytesPerSecond: Int = 1,
         times: Int = 1,
+        share: Double = 1,
         sandboxID: String? = nil
     ) {
         self.operation = operation
@@ -64,11 +67,12 @@ public struct FakeFault: Sendable, Hashable, Codable {
         self.milliseconds = milliseconds
         self.bytesPerSecond = bytesPerSecond
         self.times = times
+        self.share = share
         self.sandboxID = sandboxID
     }
 
     private enum CodingKeys: String, CodingKey {
-        case operation, kind, afterEffect, status, text, headers, milliseconds, bytesPerSecond, times, sandboxID
+        case operation, kind, afterEffect, status, text, headers, milliseconds, bytesPerSecond, times, share, sandboxID
     }
 
     /// Reads a fault; only `operation` and `kind` are required.
@@ -84,6 +88,7 @@ public struct FakeFault: Sendable, Hashable, Codable {
             milliseconds: try values.decodeIfPresent(Int.self, forKey: .milliseconds) ?? 0,
             bytesPerSecond: try values.decodeIfPresent(Int.self, forKey: .bytesPerSecond) ?? 1,
             times: try values.decodeIfPresent(Int.self, forKey: .times) ?? 1,
+            share: try values.decodeIfPresent(Double.self, forKey: .share) ?? 1,
             sandboxID: try values.decodeIfPresent(String.self, forKey: .sandboxID)
         )
     }

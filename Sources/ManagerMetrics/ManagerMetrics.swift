@@ -19,6 +19,8 @@ public final class ManagerMetrics: ManagerObserver {
     private let warmPool: WarmPoolMetrics
     private let upstream: UpstreamMetrics
     private let redis: RedisMetrics
+    /// The release that runs.
+    public let version: String
     private let loops: LoopMetrics
     private let http: HTTPMetrics
     private let collections: CollectionMetrics
@@ -39,6 +41,7 @@ public final class ManagerMetrics: ManagerObserver {
     ) throws(MetricError) {
         let prefix = Self.prefix
         self.registry = registry
+        version = build.version
         operations = try OperationMetrics(registry, prefix)
         locks = try LockMetrics(registry, prefix)
         fleet = try FleetMetrics(registry, prefix)

@@ -10,6 +10,9 @@ public enum Route: String, MetricLabel {
     case sandboxes = "/v1/sandboxes"
     case stats = "/v1/stats"
     case explain = "/v1/explain/{user}/{project}"
+    case stopCreates = "/v1/admin/stop-creates"
+    case resumeCreates = "/v1/admin/resume-creates"
+    case drain = "/v1/admin/drain"
     case metrics = "/metrics"
     case healthz = "/healthz"
     case readyz = "/readyz"
@@ -22,7 +25,7 @@ public enum Route: String, MetricLabel {
     public var methods: [String] {
         switch self {
         case .sandbox: ["PUT", "GET", "HEAD", "DELETE"]
-        case .keepalive, .pause, .reportUnhealthy, .exec: ["POST"]
+        case .keepalive, .pause, .reportUnhealthy, .exec, .stopCreates, .resumeCreates, .drain: ["POST"]
         case .sandboxes, .stats, .explain, .metrics, .healthz, .readyz: ["GET", "HEAD"]
         case .other: []
         }

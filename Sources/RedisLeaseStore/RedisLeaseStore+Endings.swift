@@ -68,7 +68,8 @@ extension RedisLeaseStore {
                 sandbox: try answer.sandbox(1),
                 token: try answer.token(2),
                 key: key,
-                reason: reason
+                reason: reason,
+                epoch: try answer.epochIfAny(4)
             )
             let hearers = try answer.count(3)
             await acknowledgements.wait(for: hearers, name, atMost: tuning.acknowledgementLimit)

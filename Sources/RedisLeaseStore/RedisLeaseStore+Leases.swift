@@ -77,7 +77,13 @@ extension RedisLeaseStore {
             [key.canonical, epoch.description, idleFor?.text ?? "", reason.rawValue, claim.text]
         )
         guard answer.count == 2 else { return nil }
-        return KillTicket(sandbox: try answer.sandbox(0), token: try answer.token(1), key: key, reason: reason)
+        return KillTicket(
+            sandbox: try answer.sandbox(0),
+            token: try answer.token(1),
+            key: key,
+            reason: reason,
+            epoch: epoch
+        )
     }
 
     /// See ``LeaseStore/forget(_:epoch:)``.

@@ -5,13 +5,7 @@ extension RedisLeaseStore {
     /// See ``LeaseStore/dueKills(limit:claim:)``.
     public func dueKills(limit: Int, claim: Duration) async throws(StoreError) -> [KillTicket] {
         try await run(Scripts.dueKills, [String(limit), claim.text]).rows { row throws(StoreError) in
-            KillTicket(
-                sandbox: try row.sandbox(0),
-                token: try row.textIfAny(1).map { CreationToken($0) },
-                key: try row.textIfAny(2).flatMap { LeaseKey(canonical: $0) },
-                reason: KillReason(rawValue: try row.text(3)) ?? .orphan,
-                attempts: try row.count(4)
-            )
+            try row.killTicket()
         }
     }
 
@@ -28,7 +22,8 @@ extension RedisLeaseStore {
     /// See ``LeaseStore/deferKill(_:by:)``.
     public func deferKill(_ ticket: KillTicket, by delay: Duration) async throws(StoreError) {
         // Counted from the ticket that failed: a repetition counts once.
-        let arguments = [ticket.sandbox.rawValue, String(ticket.attempts + 1), delay.text]
+        let failure = ticket.lastFailure?.rawValue ?? ""
+        let arguments = [ticket.sandbox.rawValue, String(ticket.attempts + 1), delay.text, failure]
         _ = try await run(Scripts.deferKill, arguments)
     }
 
@@ -68,7 +63,49 @@ extension RedisLeaseStore {
     }
 }
 
+extension RedisLeaseStore {
+    /// See ``LeaseStore/account(of:)``. Of what is dying, only what holds one of the key's slots.
+    public func account(of key: LeaseKey) async throws(StoreError) -> KeyAccount {
+        let answer = try await run(Scripts.account, [key.canonical])
+        var account = KeyAccount()
+        account.userSlots = try answer.count(0)
+        account.userReleasing = try answer.count(1)
+        account.intents = try answer.array(2).rows { row throws(StoreError) in
+            KeyAccount.OpenIntent(
+                token: try row.token(0),
+                owner: try row.text(1),
+                age: try row.duration(2),
+                isHeld: try row.flag(3)
+            )
+        }
+        account.kills = try answer.array(3).rows { row throws(StoreError) in
+            KeyAccount.Kill(ticket: try row.killTicket(), age: try row.duration(7), nextIn: try row.duration(8))
+        }
+        account.intents.sort { $0.age > $1.age }
+        account.kills.sort { $0.age > $1.age }
+        return account
+    }
+}
+
+extension Answer {
+    /// Reads what scripts tell of an outbox entry: seven fields.
+    fileprivate func killTicket() throws(StoreError) -> KillTicket {
+        var ticket = KillTicket(
+            sandbox: try sandbox(0),
+            token: try textIfAny(1).map { CreationToken($0) },
+            key: try textIfAny(2).flatMap { LeaseKey(canonical: $0) },
+            reason: KillReason(rawValue: try text(3)) ?? .orphan,
+            attempts: try count(4),
+            epoch: try epochIfAny(5)
+        )
+        ticket.lastFailure = ErrorReason(rawValue: try text(6))
+        return ticket
+    }
+}
+
 extension KillTicket {
-    /// Sandbox, token, key and reason, as scripts take them.
-    var fields: [String] { [sandbox.rawValue, token?.rawValue ?? "", key?.canonical ?? "", reason.rawValue] }
+    /// Sandbox, token, key, reason and epoch, as scripts take them.
+    var fields: [String] {
+        [sandbox.rawValue, token?.rawValue ?? "", key?.canonical ?? "", reason.rawValue, epoch?.description ?? ""]
+    }
 }

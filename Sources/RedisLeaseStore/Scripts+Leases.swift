@@ -39,7 +39,7 @@ extension Scripts {
         if h and h.kind == 'l' and h.token == lease.token then return {h.epoch} end
         if not isReservedBy(h, lease.token) then
             closeIntent(lease.token)
-            condemn(lease.sandbox, lease.token, key, 'fenced', number(2))
+            condemn(lease.sandbox, lease.token, key, 'fenced', number(2), lease.epoch)
             return {''}
         end
         closeIntent(lease.token)
@@ -106,7 +106,7 @@ extension Scripts {
         local h = holding(key)
         if h and h.kind == 'l' then
             local hearers = condemnLease(key, h, arg(2), number(3), arg(4))
-            return {'ended', h.sandbox, h.token, text(hearers)}
+            return {'ended', h.sandbox, h.token, text(hearers), h.epoch}
         end
         if h then
             fence(key, h)

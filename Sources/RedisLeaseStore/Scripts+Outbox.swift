@@ -9,7 +9,8 @@ extension Scripts {
             local entry = hash(P .. 'kill:' .. sandbox)
             if entry then
                 call('ZADD', P .. 'kills:due', text(now + number(2)), sandbox)
-                table.insert(found, {sandbox, entry.token, entry.key, entry.reason, entry.attempts})
+                local known = {entry.epoch or '', entry.failure or ''}
+                table.insert(found, {sandbox, entry.token, entry.key, entry.reason, entry.attempts, unpack(known)})
             else
                 removeKill(sandbox)
                 call('ZREM', P .. 'kills:due', sandbox)
@@ -20,10 +21,10 @@ extension Scripts {
         """
     )
 
-    // sandbox, token, key, reason
+    // sandbox, token, key, reason, epoch
     static let enqueueKill = script(
         """
-        condemn(arg(1), arg(2), arg(3), arg(4), 0)
+        condemn(arg(1), arg(2), arg(3), arg(4), 0, arg(5))
         return {}
         """
     )
@@ -39,13 +40,13 @@ extension Scripts {
         """
     )
 
-    // sandbox, failed attempts, delay
+    // sandbox, failed attempts, delay, why the last one failed
     static let deferKill = script(
         """
         local name = P .. 'kill:' .. arg(1)
         local attempts = call('HGET', name, 'attempts')
         if not attempts then return {} end
-        call('HSET', name, 'attempts', text(math.max(tonumber(attempts), number(2))))
+        call('HSET', name, 'attempts', text(math.max(tonumber(attempts), number(2))), 'failure', arg(4))
         call('ZADD', P .. 'kills:due', text(now + number(3)), arg(1))
         return {}
         """
@@ -131,8 +132,36 @@ extension Scripts {
         if isReservedBy(h, token) then drop(open.key, h) end
         local count = #ARGV - 4
         if count == 1 then free(token) end
-        for i = 2, count do condemn(arg(i), i == 2 and token or '', open.key, 'orphan', 0) end
+        for i = 2, count do condemn(arg(i), i == 2 and token or '', open.key, 'orphan', 0, open.epoch) end
         return {}
+        """
+    )
+
+    // key
+    static let account = script(
+        """
+        local key = arg(1)
+        local user = userOf(key)
+        local intents, kills = {}, {}
+        local function since(name, member) return text(now - tonumber(call('ZSCORE', name, member) or now)) end
+        local function add(token, held)
+            local open = intent(token)
+            if open then table.insert(intents, {token, open.owner, since(P .. 'intents:since', token), held}) end
+        end
+        local h = holding(key)
+        if h and h.kind == 'r' then add(h.token, '1') end
+        for token, sandbox in pairs(hash(P .. 'dying:' .. key) or {}) do
+            if not isReservedBy(h, token) then add(token, '0') end
+            local entry = sandbox ~= '' and hash(P .. 'kill:' .. sandbox)
+            if entry then
+                local dueAt = tonumber(call('ZSCORE', P .. 'kills:due', sandbox) or now)
+                local times = {since(P .. 'kills:since', sandbox), text(math.max(0, dueAt - now))}
+                local known = {entry.epoch or '', entry.failure or '', unpack(times)}
+                table.insert(kills, {sandbox, entry.token, key, entry.reason, entry.attempts, unpack(known)})
+            end
+        end
+        local taken = call('ZSCORE', P .. 'users', user) or '0'
+        return {taken, text(call('SCARD', P .. 'releasing:' .. user)), intents, kills}
         """
     )
 

@@ -210,7 +210,7 @@ extension Scripts {
 
         -- Outbox --------------------------------------------------------------------------------------------------
 
-        local function condemn(sandbox, token, key, reason, claim)
+        local function condemn(sandbox, token, key, reason, claim, epoch)
             local name = P .. 'kill:' .. sandbox
             if key == '' and token ~= '' then key = call('HGET', P .. 'slots', token) or '' end
             local present = call('HGET', name, 'token')
@@ -225,6 +225,7 @@ extension Scripts {
                 if call('HGET', name, 'key') == '' then call('HSET', name, 'key', key) end
                 present = token
             end
+            if epoch and epoch ~= '' then call('HSETNX', name, 'epoch', epoch) end
             if token == '' then return end
             markReleasing(token)
             if present == token and key ~= '' then call('HSET', P .. 'dying:' .. key, token, sandbox) end
@@ -232,7 +233,7 @@ extension Scripts {
 
         local function condemnLease(key, h, reason, claim, acknowledgement)
             drop(key, h)
-            condemn(h.sandbox, h.token, key, reason, claim)
+            condemn(h.sandbox, h.token, key, reason, claim, h.epoch)
             return tell(key, h.epoch, acknowledgement)
         end
 

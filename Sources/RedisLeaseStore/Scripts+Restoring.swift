@@ -21,7 +21,7 @@ extension Scripts {
                 closeIntent(lease.token)
                 take(lease.token, key)
             end
-            condemn(lease.sandbox, lease.token, key, 'orphan', 0)
+            condemn(lease.sandbox, lease.token, key, 'orphan', 0, lease.epoch)
             tell(key, lease.epoch)
             return {''}
         end
@@ -78,7 +78,7 @@ extension Scripts {
         """
     )
 
-    // sandbox, token, key, reason, attempts, dead
+    // sandbox, token, key, reason, epoch, attempts, dead
     static let restoreKill = script(
         """
         local sandbox, token, key = arg(1), arg(2), arg(3)
@@ -88,7 +88,7 @@ extension Scripts {
             tell(key, h.epoch)
             token = h.token
         end
-        if arg(6) == '1' then
+        if arg(7) == '1' then
             local entry = removeKill(sandbox)
             for _, name in ipairs({token, entry and entry.token or ''}) do
                 local slotKey = name ~= '' and call('HGET', P .. 'slots', name)
@@ -99,8 +99,8 @@ extension Scripts {
         end
         local present = call('HGET', P .. 'kill:' .. sandbox, 'token')
         if token ~= '' and key ~= '' and (not present or present == '' or present == token) then take(token, key) end
-        condemn(sandbox, token, key, arg(4), 0)
-        if not present then call('HSET', P .. 'kill:' .. sandbox, 'attempts', arg(5)) end
+        condemn(sandbox, token, key, arg(4), 0, arg(5))
+        if not present then call('HSET', P .. 'kill:' .. sandbox, 'attempts', arg(6)) end
         return {}
         """
     )

@@ -81,6 +81,12 @@ struct CreationRateLimiter {
         return (.granted, evicted)
     }
 
+    /// How long `user` has to wait for a token; changes nothing.
+    func wait(of user: String, now: MonotonicInstant) -> Duration {
+        guard rate.isEnabled, let bucket = buckets[user] else { return .zero }
+        return max(.zero, bucket.fullAt + interval - (max(now, latest ?? now) + longestIdle))
+    }
+
     /// Puts a token back that was not used after all.
     mutating func giveBack(_ user: String, now: MonotonicInstant) {
         guard let bucket = buckets[user] else { return }

@@ -47,11 +47,7 @@ extension FailoverLeaseStore {
             } note: { state, epoch, _, now in
                 state.journal.settled(lease.token)
                 guard epoch == nil else { return }
-                let (sandbox, token) = (lease.sandbox.id, lease.token)
-                state.journal.condemned(
-                    KillTicket(sandbox: sandbox, token: token, key: lease.key, reason: .fenced),
-                    now: now
-                )
+                state.journal.condemned(KillTicket(of: lease, .fenced), now: now)
             }
         } catch {
             // The sandbox exists: the store hears of it as soon as it is back (I3).
@@ -284,10 +280,14 @@ extension FailoverLeaseStore {
             if found.isEmpty { state.reservedAlone.remove(intent.token) }
             for (position, sandbox) in found.enumerated() {
                 let token = position == 0 ? intent.token : nil
-                state.journal.condemned(
-                    KillTicket(sandbox: sandbox, token: token, key: intent.key, reason: .orphan),
-                    now: now
+                let ticket = KillTicket(
+                    sandbox: sandbox,
+                    token: token,
+                    key: intent.key,
+                    reason: .orphan,
+                    epoch: intent.epoch
                 )
+                state.journal.condemned(ticket, now: now)
             }
         }
     }
@@ -298,6 +298,15 @@ extension FailoverLeaseStore {
             try await store.list(user: user, limit: limit, after: cursor)
         } alone: {
             $0.list(user: user, limit: limit, after: cursor)
+        }
+    }
+
+    /// See ``LeaseStore/account(of:)``.
+    public func account(of key: LeaseKey) async throws(StoreError) -> KeyAccount {
+        try await ask { store throws(StoreError) in
+            try await store.account(of: key)
+        } alone: {
+            $0.account(of: key)
         }
     }
 

@@ -30,6 +30,14 @@ public struct ManagerGauges: Sendable, Hashable {
     public var retryBudget = 0
     /// Every keyed in-memory collection of the manager.
     public var collections: [CollectionGauges] = []
+    /// Whether new work is refused.
+    public var isDraining = false
+    /// Whether an operator wants no sandbox to be made.
+    public var areCreationsStopped = false
+    /// Operations and detached flights under way.
+    public var inFlight = 0
+    /// When each loop's last round ended well, of those that ran.
+    public var loopSuccesses: [LoopName: WallTime] = [:]
     /// Intervals of the loops that run.
     public var loopIntervals: [LoopName: Duration] = [:]
 

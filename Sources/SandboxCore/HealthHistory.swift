@@ -15,7 +15,7 @@ enum HealthDecision: Equatable {
 }
 
 /// What the last probes of one sandbox said. One failed probe destroys nothing (I8, K3).
-struct HealthHistory: Equatable {
+struct HealthHistory {
     /// Sick verdicts in a row after which a sandbox is replaced, if they span ``sickSpan``.
     static let sickCount = 3
     /// The time that those verdicts must span.
@@ -26,8 +26,12 @@ struct HealthHistory: Equatable {
     /// How long probes may go unanswered before the sandbox itself is doubted.
     static let silence: Duration = .seconds(60)
 
-    private var consecutiveSick = 0
-    private var consecutiveSilent = 0
+    /// Sick verdicts in a row.
+    private(set) var consecutiveSick = 0
+    /// Probes without an answer in a row.
+    private(set) var consecutiveSilent = 0
+    /// What the last probe said, and when; `nil` before the first.
+    private(set) var last: (verdict: HealthResult, at: MonotonicInstant)?
     private var firstSilent: MonotonicInstant?
     private var firstSick: MonotonicInstant?
 
@@ -35,9 +39,10 @@ struct HealthHistory: Equatable {
     mutating func record(_ verdict: HealthVerdict, now: MonotonicInstant, runningSince: MonotonicInstant)
         -> HealthDecision
     {
+        if verdict == .alive { self = HealthHistory() }
+        last = (verdict.result, now)
         switch verdict {
         case .alive:
-            self = HealthHistory()
             return .alive
         case .gone:
             return .gone

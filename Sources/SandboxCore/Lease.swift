@@ -9,6 +9,8 @@ struct Lease: Sendable {
     /// When the sandbox was started or last resumed; the lease's age counts from here.
     var runningSince: MonotonicInstant
     var remoteExpiry: MonotonicInstant
+    /// When the expiry was last moved by this process; `nil` for a lease that it found.
+    var lastMoved: MonotonicInstant?
     var idleTimeout: Duration
     var isPaused: Bool
     var lastUsed: MonotonicInstant

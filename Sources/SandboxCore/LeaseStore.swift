@@ -103,6 +103,9 @@ public protocol LeaseStore: Sendable {
     /// What is held in all, for gauges and statistics.
     func usage() -> StoreUsage
 
+    /// What the books say of a key beside its entry, for whoever asks why it is in its state.
+    func account(of key: LeaseKey) async throws(StoreError) -> KeyAccount
+
     // A store that is shared, and may be away, needs the manager's help; one of this process does not.
 
     /// Keyed collections of this process behind the store.
@@ -146,6 +149,8 @@ extension LeaseStore {
     public var edition: BooksEdition { BooksEdition(incarnation: "", merges: 0) }
     /// Nothing to do.
     public func markComplete(_ edition: BooksEdition) async throws(StoreError) {}
+    /// Nothing that it could tell.
+    public func account(of key: LeaseKey) async throws(StoreError) -> KeyAccount { KeyAccount() }
     /// Nobody is needed.
     public func join(_ client: any LeaseStoreClient) {}
     /// Nothing to do.

@@ -197,14 +197,26 @@ public struct KillTicket: Sendable, Hashable {
     public var reason: KillReason
     /// Failed attempts so far.
     public var attempts: Int
+    /// The lease's generation, where it is known; for the record only.
+    public var epoch: Epoch?
+    /// Why the last attempt failed; `nil` before the first, or where nobody noted it.
+    public var lastFailure: ErrorReason?
 
     /// Bundles the ticket.
-    public init(sandbox: SandboxID, token: CreationToken?, key: LeaseKey?, reason: KillReason, attempts: Int = 0) {
+    public init(
+        sandbox: SandboxID,
+        token: CreationToken?,
+        key: LeaseKey?,
+        reason: KillReason,
+        attempts: Int = 0,
+        epoch: Epoch? = nil
+    ) {
         self.sandbox = sandbox
         self.token = token
         self.key = key
         self.reason = reason
         self.attempts = attempts
+        self.epoch = epoch
     }
 }
 

@@ -69,9 +69,11 @@ struct LeaseTable {
             && !isTooOld(lease, now: now)
     }
 
-    /// Whether a lease should be replaced rather than handed out again.
+    /// Whether a lease should be replaced rather than handed out again. Where leases are short-lived altogether, that
+    /// is at their end too, not from the start.
     func isTooOld(_ lease: Lease, now: MonotonicInstant) -> Bool {
-        !lease.isPaused && now - lease.runningSince >= policy.maxAge - policy.replacementStretch
+        let stretch = min(policy.replacementStretch, policy.maxAge / 4)
+        return !lease.isPaused && now - lease.runningSince >= policy.maxAge - stretch
     }
 
     /// Whether whoever gets the lease should be warned of its end.
@@ -147,8 +149,11 @@ struct LeaseTable {
     }
 
     /// The provider granted a later expiry; never an earlier one than known.
-    mutating func extend(_ key: LeaseKey, epoch: Epoch, expiry: MonotonicInstant) {
-        update(key, epoch, countsAsUse: false) { $0.remoteExpiry = max($0.remoteExpiry, expiry) }
+    mutating func extend(_ key: LeaseKey, epoch: Epoch, expiry: MonotonicInstant, now: MonotonicInstant) {
+        update(key, epoch, countsAsUse: false) {
+            $0.remoteExpiry = max($0.remoteExpiry, expiry)
+            $0.lastMoved = now
+        }
     }
 
     /// The sandbox was paused.
@@ -167,12 +172,17 @@ struct LeaseTable {
         now: MonotonicInstant
     ) -> Lease? {
         update(key, epoch) { lease in
-            // Its session starts anew, and with it its age: time spent paused is not running time (K5).
-            if connected.resumed || lease.isPaused { lease.runningSince = now }
+            // Its session starts anew, and with it its age: time spent paused is not running time (K5). Nor do probes
+            // of the machine that was stopped say anything about this one.
+            if connected.resumed || lease.isPaused {
+                lease.runningSince = now
+                lease.health = HealthHistory()
+            }
             lease.isPaused = false
             lease.isSuspect = false
             lease.sandbox = connected.sandbox
             lease.remoteExpiry = now + connected.sandbox.remainingLife
+            lease.lastMoved = now
             lease.lastUsed = now
             lease.lastProbe = now
         }
@@ -208,10 +218,13 @@ struct LeaseTable {
             guard !lease.isPaused, lease.remoteExpiry > now, lease.remoteExpiry - now < lease.idleTimeout else {
                 return false
             }
-            let lastMoved = lease.remoteExpiry - life(lease)
+            let full = life(lease)
+            let lastMoved = lease.lastMoved ?? lease.remoteExpiry - full
             let isUsed = lease.activeUses > 0 || lease.lastUsed > lastMoved
-            // A provider that grants a little less than asked for must not be asked again and again near the end.
-            return isUsed && lease.remoteExpiry + policy.leastGain <= lease.runningSince + policy.maxAge
+            // A provider that grants less than asked for, as at the end of a session, must not be asked every round.
+            let pace = min(full - lease.idleTimeout, (lease.remoteExpiry - lastMoved) / 2)
+            return isUsed && now - lastMoved >= pace
+                && lease.remoteExpiry + policy.leastGain <= lease.runningSince + policy.maxAge
         }
     }
 

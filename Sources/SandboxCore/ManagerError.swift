@@ -35,6 +35,8 @@ public enum ManagerError: Error, Sendable, Hashable {
     case storeUnavailable(String)
     /// The process is shutting down.
     case draining
+    /// An operator wants no sandbox to be made; leases that exist are served.
+    case creationsStopped
     /// A queue is full.
     case overloaded
     /// The user's own released sandbox still holds the slot.
@@ -72,7 +74,7 @@ public enum ManagerError: Error, Sendable, Hashable {
         case .provider(let error): Self.reason(of: error)
         case .breakerOpen: .breakerOpen
         case .storeUnavailable: .storeUnavailable
-        case .draining: .draining
+        case .draining, .creationsStopped: .draining
         case .overloaded: .overloaded
         case .releasing: .releasing
         case .creationInProgress: .creationInProgress
@@ -89,6 +91,7 @@ public enum ManagerError: Error, Sendable, Hashable {
         case .rateLimited(let wait), .breakerOpen(let wait), .releasing(let wait), .creationInProgress(let wait): wait
         case .provider(let error): error.retryAfter
         case .draining, .overloaded, .storeUnavailable: .seconds(1)
+        case .creationsStopped: .seconds(30)
         default: nil
         }
     }

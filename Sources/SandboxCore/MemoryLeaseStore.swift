@@ -130,6 +130,11 @@ public final class MemoryLeaseStore: LeaseStore {
         ledger.withLock { $0.list(user: user, limit: limit, after: cursor, now: time.now()) }
     }
 
+    /// See ``LeaseStore/account(of:)``.
+    public func account(of key: LeaseKey) -> KeyAccount {
+        ledger.withLock { $0.account(of: key, now: time.now()) }
+    }
+
     /// See ``LeaseStore/usage()``.
     public func usage() -> StoreUsage {
         ledger.withLock { $0.usage(now: time.now()) }

@@ -18,8 +18,16 @@ extension SandboxManager {
         case made(ProviderSandbox)
         /// Surely nothing was made.
         case failed(ProviderError)
-        /// Something may have been made and was not found; its intent stays.
-        case lost(ProviderError)
+        /// Something may have been made and was not found; its intent stays. `isAbsent`: the provider was asked and
+        /// knows of nothing.
+        case lost(ProviderError, isAbsent: Bool)
+    }
+
+    /// What the provider says of a creation whose reply was lost.
+    private enum Trace {
+        case made(ProviderSandbox)
+        case absent
+        case unknown
     }
 
     func grantFromCreation(
@@ -43,6 +51,7 @@ extension SandboxManager {
                 } else {
                     // A release that ran while the flight looked elsewhere has the last word (O7).
                     guard !locks.isFenced(key, ticket) else { throw .staleEpoch }
+                    try refuseWhenCreationsStopped(key)
                     switch try await reserve(key, until: deadline) {
                     case .ours(let fresh): held = fresh
                     case .leased(let record):
@@ -62,13 +71,16 @@ extension SandboxManager {
                     throw error
                 }
                 let failure: ProviderError
+                var mayRepeat = true
                 switch await attempt(key, options, held, until: deadline) {
                 case .made(let sandbox):
                     return try await commit(sandbox, key, options, held, ticket)
                 case .failed(let error):
                     failure = learn(from: error, key, isFirst: isFirst)
                     reservation = held
-                case .lost(let error):
+                case .lost(let error, let isAbsent):
+                    // Nothing is made again before it is known what became of this (O1).
+                    mayRepeat = isAbsent
                     // Its slot stays taken until its fate is known; another attempt needs another slot (I2).
                     try await asked { () async throws(StoreError) in
                         try await store.detachIntent(key, token: held.token)
@@ -78,7 +90,8 @@ extension SandboxManager {
                     reservation = nil
                 }
                 let isFenced = locks.isFenced(key, ticket)
-                guard let pause = retryPause(&schedule, after: failure, isWanted: !isFenced && !isDraining) else {
+                let isWanted = mayRepeat && !isFenced && !isDraining && !areCreationsStopped
+                guard let pause = retryPause(&schedule, after: failure, isWanted: isWanted) else {
                     if let reservation { try await abandon(key, reservation) }
                     throw isFenced ? .staleEpoch : ManagerError(failure)
                 }
@@ -171,35 +184,45 @@ extension SandboxManager {
             note(key, "create failed: \(error.detail)")
             return .failed(error)
         case .failure(let error):
-            guard let sandbox = await find(key, reservation.token) else { return .lost(error) }
-            created(key, sandbox)
-            observer.ambiguityResolved(.adopted)
-            note(key, "adopted after a lost reply: \(sandbox.id)")
-            return .made(sandbox)
+            switch await find(key, reservation.token) {
+            case .absent: return .lost(error, isAbsent: true)
+            case .unknown: return .lost(error, isAbsent: false)
+            case .made(let sandbox):
+                created(key, sandbox)
+                observer.ambiguityResolved(.adopted)
+                note(key, "adopted after a lost reply: \(sandbox.id)")
+                return .made(sandbox)
+            }
         }
     }
 
     /// Looks a creation up by its token, a few times, as a sandbox may show up late. Only a sandbox of the key's own is
     /// adopted (I5); a second one under the same token is condemned (I3).
-    private func find(_ key: LeaseKey, _ token: CreationToken) async -> ProviderSandbox? {
+    private func find(_ key: LeaseKey, _ token: CreationToken) async -> Trace {
+        var isAbsent = false
         for pause in Self.lookupPauses {
             await runtime.time.sleep(for: pause)
             let listed = await Result.catching { () async throws(ProviderError) in
                 try await provider.list(.token(token, environment: configuration.environment))
             }
-            let ours = ((try? listed.get()) ?? []).filter { found in
+            guard case .success(let all) = listed else {
+                isAbsent = false
+                continue
+            }
+            let ours = all.filter { found in
                 let isOurs = isOwned(found, by: key)
                 if !isOurs { observer.ownershipMismatched() }
                 return isOurs
             }
+            isAbsent = ours.isEmpty
             guard let id = ours.first?.sandbox.id else { continue }
             // A listing has no access tokens; without them nobody can use the sandbox.
             let info = await Result.catching { () async throws(ProviderError) in try await provider.info(id) }
             guard let sandbox = (try? info.get())??.sandbox else { continue }
             for surplus in ours.dropFirst() { await condemn(surplus.sandbox.id, key) }
-            return sandbox
+            return .made(sandbox)
         }
-        return nil
+        return isAbsent ? .absent : .unknown
     }
 
     /// Puts a sandbox that holds no slot into the outbox; if the store cannot be asked, its own timeout ends it.

@@ -199,6 +199,11 @@ extension SandboxManager {
             }
             lease.sandbox.envdAccessToken = info.sandbox.envdAccessToken ?? lease.sandbox.envdAccessToken
         }
+        let seen = lease
+        guard !table.withLock({ $0.isTooOld(seen, now: runtime.time.now()) }) else {
+            try await end(lease, .expired)
+            return nil
+        }
         try admit(lease, ticket)
         let verified = lease.isPaused ? try await connect(lease) : try await verify(lease)
         return verified.map { grant($0, .reconnected) }

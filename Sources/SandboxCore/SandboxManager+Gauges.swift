@@ -15,6 +15,10 @@ extension SandboxManager {
         gauges.storeBreaker = store.breaker
         gauges.retryBudget = retryBudget.withLock { $0.retries }
         (gauges.provider, gauges.drift) = reconciliation.withLock { ($0.provider, $0.drift) }
+        gauges.isDraining = isDraining
+        gauges.areCreationsStopped = areCreationsStopped
+        gauges.inFlight = inFlight.load(ordering: .relaxed)
+        gauges.loopSuccesses = loopSuccesses.withLock { $0 }
         gauges.loopIntervals = Self.loops(of: configuration)
         gauges.collections = collections(gauges)
         return gauges

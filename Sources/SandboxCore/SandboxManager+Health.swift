@@ -52,7 +52,7 @@ extension SandboxManager {
 
     /// Whoever holds the lock is working on the key and will find out by itself.
     private func act(on lease: Lease, _ action: () async throws(ManagerError) -> Void) async {
-        guard let ticket = locks.tryHold(lease.key) else {
+        guard let ticket = locks.tryHold(lease.key, for: .reap) else {
             table.withLock { $0.suspect(lease.key, epoch: lease.epoch) }
             return
         }
@@ -71,7 +71,7 @@ extension SandboxManager {
     public func reportUnhealthy(_ key: LeaseKey) async throws(ManagerError) -> HealthVerdict {
         try await measured(.reportUnhealthy) { () async throws(ManagerError) in
             try refuseWhenDraining()
-            return try await exclusively(key) { () async throws(ManagerError) in
+            return try await exclusively(key, for: .reportUnhealthy) { () async throws(ManagerError) in
                 guard let lease = try await known(key) else { throw .notFound }
                 table.withLock { $0.suspect(key, epoch: lease.epoch) }
                 note(key, "reported unhealthy")

@@ -12,28 +12,6 @@ public struct LeaseDescription: Sendable, Hashable {
     public var expiresAt: WallTime
 }
 
-/// Everything known about a key, for whoever asks why.
-public struct KeyExplanation: Sendable, Hashable {
-    /// One thing that happened.
-    public struct Event: Sendable, Hashable {
-        /// When.
-        public var at: WallTime
-        /// What; constant words and ids.
-        public var text: String
-    }
-
-    /// Whether somebody works on the key right now.
-    public var isLocked: Bool
-    /// Whether this process hands the lease out from memory.
-    public var isInMemory: Bool
-    /// The lease, if there is one.
-    public var lease: LeaseDescription?
-    /// The creation under way, if there is one.
-    public var reservation: ReservationRecord?
-    /// The last events, oldest first.
-    public var events: [Event]
-}
-
 extension SandboxManager {
     /// Describes the lease of `key`; changes nothing at the provider.
     ///
@@ -51,7 +29,7 @@ extension SandboxManager {
     public func keepalive(_ key: LeaseKey) async throws(ManagerError) -> LeaseDescription {
         try await measured(.keepalive) { () async throws(ManagerError) in
             try refuseWhenDraining()
-            return try await exclusively(key) { () async throws(ManagerError) in
+            return try await exclusively(key, for: .keepalive) { () async throws(ManagerError) in
                 guard let lease = try await known(key) else { throw .notFound }
                 let now = runtime.time.now()
                 table.withLock { _ = $0.recordUse(key, epoch: lease.epoch, now: now) }
@@ -72,7 +50,7 @@ extension SandboxManager {
             guard provider.provider.capabilities.canPause else {
                 throw .unsupported("the \(providerName) provider cannot pause sandboxes")
             }
-            return try await exclusively(key) { () async throws(ManagerError) in
+            return try await exclusively(key, for: .pause) { () async throws(ManagerError) in
                 guard let lease = try await known(key) else { throw .notFound }
                 // From here on nobody is handed the lease without waiting for this to end (K5).
                 table.withLock { $0.suspect(key, epoch: lease.epoch) }
@@ -153,25 +131,6 @@ extension SandboxManager {
         try await measured(.stats) { () async throws(ManagerError) in (counters.current, gauges()) }
     }
 
-    /// Why a key is in its state.
-    public func explain(_ key: LeaseKey) async throws(ManagerError) -> KeyExplanation {
-        try await measured(.explain) { () async throws(ManagerError) in
-            let entry = try await asked { () async throws(StoreError) in try await store.lookup(key) }
-            let events = recorder.withLock { $0.events(of: key) }
-            var explanation = KeyExplanation(
-                isLocked: locks.isHeld(key),
-                isInMemory: table.withLock { $0[key] != nil },
-                events: events.map { KeyExplanation.Event(at: $0.at, text: $0.text) }
-            )
-            switch entry {
-            case .lease(let record): explanation.lease = described(record)
-            case .reservation(let record): explanation.reservation = record
-            case .unverified, nil: break
-            }
-            return explanation
-        }
-    }
-
     // MARK: Shared pieces
 
     /// What an extension came to.
@@ -192,7 +151,7 @@ extension SandboxManager {
             return .gone
         }
         let now = runtime.time.now()
-        table.withLock { $0.extend(lease.key, epoch: lease.epoch, expiry: now + granted) }
+        table.withLock { $0.extend(lease.key, epoch: lease.epoch, expiry: now + granted, now: now) }
         let isRecorded = try await asked { () async throws(StoreError) in
             try await store.extend(lease.key, epoch: lease.epoch, remaining: granted)
         }
@@ -231,10 +190,12 @@ extension SandboxManager {
     /// Runs `body` while nobody else works on `key`.
     func exclusively<Value>(
         _ key: LeaseKey,
+        for operation: Operation,
         _ body: () async throws(ManagerError) -> Value
     ) async throws(ManagerError) -> Value {
         let deadline = runtime.time.now() + configuration.requestDeadline
-        guard case .granted(let ticket) = try await locks.enter(key, .exclusive, until: deadline) else {
+        let entrance = try await locks.enter(key, .exclusive, for: operation, until: deadline)
+        guard case .granted(let ticket) = entrance else {
             throw .internal("an exclusive caller was given a shared outcome")
         }
         defer { locks.finish(key, ticket) }
@@ -248,7 +209,7 @@ extension SandboxManager {
     }
 
     /// Memory knows the last use better than the store, which is told in batches.
-    private func described(_ record: LeaseRecord) -> LeaseDescription {
+    func described(_ record: LeaseRecord) -> LeaseDescription {
         var record = record
         let now = runtime.time.now()
         let wallNow = runtime.time.wallNow()

@@ -8,6 +8,10 @@ extension SandboxManager {
     private static let batch = 256
     /// How many kills a round tries while the provider fails.
     private static let probes = 2
+    /// How many repeated kills may be under way at once.
+    private static let killsAtOnce = 32
+    /// How long a round of the outbox worker waits for its kills.
+    private static let killPatience: Duration = .seconds(2)
 
     /// Runs all loops until the task is cancelled.
     public func run() async {
@@ -64,6 +68,7 @@ extension SandboxManager {
             )
             result = .failed
         }
+        if result != .failed { loopSuccesses.withLock { $0[loop] = runtime.time.wallNow() } }
         observer.loopRan(loop, result, took: runtime.time.now() - start, at: runtime.time.wallNow())
         return result
     }
@@ -93,7 +98,7 @@ extension SandboxManager {
         var tally = Tally(scanned: due.count)
         for item in due {
             // Locked means in use; it comes up again.
-            guard let ticket = locks.tryHold(item.record.key) else { continue }
+            guard let ticket = locks.tryHold(item.record.key, for: .reap) else { continue }
             defer { locks.finish(item.record.key, ticket) }
             let ended = try? await measured(.reap) { () async throws(ManagerError) in try await reap(item) }
             switch ended {
@@ -169,7 +174,8 @@ extension SandboxManager {
         let claim = configuration.killTimeout + .seconds(5)
         let breaker = provider.breakerState()
         // Kills are never held back, but a provider that fails is not stormed with them either.
-        let killLimit = breaker == .open ? Self.probes : Self.batch
+        let room = max(0, Self.killsAtOnce - repeatedKills.load(ordering: .relaxed))
+        let killLimit = min(breaker == .open ? Self.probes : Self.batch, room)
         let kills = try await asked { () async throws(StoreError) in
             try await store.dueKills(limit: killLimit, claim: claim)
         }
@@ -182,8 +188,14 @@ extension SandboxManager {
                 try await store.dueIntents(limit: lookupLimit, claim: .seconds(5))
             }
         var tally = Tally(scanned: kills.count + intents.count)
-        for done in await inParallel(kills, { await self.kill($0) }) {
-            if done { tally.acted += 1 } else { tally.failed += 1 }
+        // A kill that hangs goes on by itself: the next ones are not kept waiting for its own limit (T1).
+        let patience = runtime.time.now() + Self.killPatience
+        for done in await inParallel(kills, width: kills.count, { await self.repeatKill($0, until: patience) }) {
+            switch done {
+            case true?: tally.acted += 1
+            case false?: tally.failed += 1
+            case nil: break
+            }
         }
         for done in await inParallel(intents, { await self.resolve($0) }) {
             if done { tally.acted += 1 }
@@ -198,7 +210,8 @@ extension SandboxManager {
                 try await provider.list(.token(intent.token, environment: configuration.environment))
             }
             if intent.isHeld { return try await takeOver(intent, infos) }
-            let found = infos.map(\.sandbox.id)
+            // Whatever carries another owner's labels is not ours to kill, token or not (I5).
+            let found = infos.filter { isOwned($0, by: intent.key) }.map(\.sandbox.id)
             // A sandbox may show up late: absence counts only after every way to appear has closed.
             let isFinal = intent.age >= configuration.createTimeout + Self.intentGrace
             guard !found.isEmpty || isFinal else { return false }

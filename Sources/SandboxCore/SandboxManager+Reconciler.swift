@@ -214,7 +214,13 @@ extension SandboxManager {
         var tally = Tally()
         for info in condemned.prefix(limit) {
             let key = info.labels?.key
-            let ticket = KillTicket(sandbox: info.sandbox.id, token: nil, key: key, reason: .orphan)
+            let ticket = KillTicket(
+                sandbox: info.sandbox.id,
+                token: nil,
+                key: key,
+                reason: .orphan,
+                epoch: info.labels?.epoch
+            )
             try await asked { () async throws(StoreError) in try await store.enqueueKill(ticket) }
             reconciliation.withLock { $0.watch.forget(info.sandbox.id) }
             observer.orphanFound(.killed)

@@ -1,4 +1,3 @@
-internal import Logging
 internal import Synchronization
 
 // Letting go: a release fences the key, and a kill is repeated until it is confirmed.
@@ -12,9 +11,6 @@ public enum ReleaseProgress: Sendable, Hashable {
 }
 
 extension SandboxManager {
-    /// The longest pause between attempts to kill one sandbox.
-    private static let longestKillPause: Duration = .seconds(60)
-
     /// Ends the lease of `key`, and whatever is being created for it.
     ///
     /// - Returns: `.released` once the death is confirmed or when there was nothing; `.releasing` if that takes longer
@@ -72,10 +68,30 @@ extension SandboxManager {
 
     /// Starts the kill of `ticket` and waits for it, but not past `patience`.
     private func confirmed(_ ticket: KillTicket, until patience: MonotonicInstant) async -> Bool {
+        await attempted(ticket, until: patience) { await self.kill(ticket) } ?? false
+    }
+
+    /// Repeats a kill of the outbox; counted, so that there are never too many at once.
+    ///
+    /// - Returns: Whether the sandbox is confirmed gone; `nil` if nobody knew at `patience`, and the kill goes on.
+    func repeatKill(_ ticket: KillTicket, until patience: MonotonicInstant) async -> Bool? {
+        repeatedKills.increment()
+        return await attempted(ticket, until: patience) {
+            let done = await self.kill(ticket)
+            self.repeatedKills.wrappingSubtract(1, ordering: .relaxed)
+            return done
+        }
+    }
+
+    private func attempted(
+        _ ticket: KillTicket,
+        until patience: MonotonicInstant,
+        _ attempt: @escaping @Sendable () async -> Bool
+    ) async -> Bool? {
         let limit = patience - runtime.time.now()
-        let killed = OneShot<Bool>()
-        runtime.spawner.spawn("kill") { killed.settle(await self.kill(ticket)) }
-        return await runtime.bounded("release", by: limit, fallback: { _ in false }) { await killed.value() }
+        let outcome = OneShot<Bool?>()
+        runtime.spawner.spawn("kill") { outcome.settle(await attempt()) }
+        return await runtime.bounded("release", by: limit, fallback: { _ in nil }) { await outcome.value() }
     }
 
     /// Waits until nothing takes the slot any more: the creation is over and what it made is confirmed dead.
@@ -87,41 +103,5 @@ extension SandboxManager {
             pause = min(pause * 2, .milliseconds(200))
         }
         return false
-    }
-
-    /// One attempt to kill. Success frees the slot; failure defers the next attempt, with growing pauses (O3).
-    ///
-    /// - Returns: Whether the sandbox is confirmed gone.
-    @discardableResult
-    func kill(_ ticket: KillTicket) async -> Bool {
-        let outcome = await Result.catching { () async throws(ManagerError) in
-            try await measured(.kill) { () async throws(ManagerError) in
-                try await called { () async throws(ProviderError) in try await provider.kill(ticket.sandbox) }
-            }
-        }
-        switch outcome {
-        case .success:
-            pacer.withLock { $0.sandboxEnded() }
-            let wasThere = (try? await store.confirmKilled(ticket)) ?? false
-            if wasThere {
-                observer.sandboxKilled(ticket.reason)
-                counters.cleanedUp.increment()
-                if let key = ticket.key { note(key, "confirmed dead: \(ticket.sandbox)") }
-            }
-            return true
-        case .failure(let error):
-            let bound = min(Duration.seconds(1) * (1 << min(ticket.attempts, 6)), Self.longestKillPause)
-            let jittered = bound / 2 + bound / 2 * runtime.random.nextFraction()
-            let pause = max(jittered, error.retryAfter ?? .zero)
-            try? await store.deferKill(ticket, by: pause)
-            if case .provider(let failure) = error, let reason = failure.retryReason {
-                observer.retried(.kill, because: reason)
-            }
-            log.warning(
-                "a kill failed and will be repeated",
-                metadata: ["sandbox": "\(ticket.sandbox)", "reason": "\(error.reason.rawValue)"]
-            )
-            return false
-        }
     }
 }

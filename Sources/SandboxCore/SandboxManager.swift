@@ -20,12 +20,18 @@ public actor SandboxManager {
     nonisolated let recorder = Mutex(FlightRecorder())
     nonisolated let counters = StatisticsCounters()
     nonisolated let draining = Atomic(false)
+    /// Whether an operator wants no sandbox to be made.
+    nonisolated let creationsStopped = Atomic(false)
+    /// When each loop's last round ended without failing as a whole.
+    nonisolated let loopSuccesses = Mutex<[LoopName: WallTime]>([:])
     /// Whether everything that ran before this process is in the books.
     nonisolated let hasRecovered = Atomic(false)
     /// Public operations and detached flights under way; shutdown waits until there are none.
     nonisolated let inFlight = Atomic(0)
     /// What the comparisons of books and provider found.
     nonisolated let reconciliation = Mutex(Reconciliation())
+    /// Kills of the outbox worker under way.
+    nonisolated let repeatedKills = Atomic(0)
     nonisolated let rates: Mutex<CreationRateLimiter>
     nonisolated let pacer = Mutex(CreationPacer())
     nonisolated let retryBudget = Mutex(RetryBudget())

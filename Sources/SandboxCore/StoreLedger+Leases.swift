@@ -38,7 +38,8 @@ extension StoreLedger {
             sandbox: kept.record.sandbox.id,
             token: kept.record.token,
             key: kept.record.key,
-            reason: reason
+            reason: reason,
+            epoch: kept.record.epoch
         )
         condemn(ticket, now: now, claim: claim)
         return ticket

@@ -10,6 +10,7 @@ extension StoreLedger {
         if present.ticket.token == nil {
             outbox[ticket.sandbox]?.ticket.token = ticket.token
             outbox[ticket.sandbox]?.ticket.key = present.ticket.key ?? ticket.key
+            outbox[ticket.sandbox]?.ticket.epoch = present.ticket.epoch ?? ticket.epoch
         }
     }
 
@@ -38,6 +39,7 @@ extension StoreLedger {
         guard let present = outbox[ticket.sandbox] else { return }
         // Counted from the ticket that failed: the repetition of a call whose reply was lost counts once.
         outbox[ticket.sandbox]?.ticket.attempts = max(present.ticket.attempts, ticket.attempts + 1)
+        outbox[ticket.sandbox]?.ticket.lastFailure = ticket.lastFailure
         outbox[ticket.sandbox]?.dueAt = now + delay
     }
 
@@ -52,12 +54,19 @@ extension StoreLedger {
     }
 
     mutating func resolveIntent(_ intent: Intent, found: [SandboxID], now: MonotonicInstant) {
-        guard intents.removeValue(forKey: intent.token) != nil else { return }
+        guard let open = intents.removeValue(forKey: intent.token) else { return }
         if case .reservation(intent.token) = holdings[intent.key] { holdings[intent.key] = nil }
         guard let first = found.first else { return free(intent.token) }
-        condemn(KillTicket(sandbox: first, token: intent.token, key: intent.key, reason: .orphan), now: now)
-        for sandbox in found.dropFirst() {
-            condemn(KillTicket(sandbox: sandbox, token: nil, key: intent.key, reason: .orphan), now: now)
+        for sandbox in found {
+            let token = sandbox == first ? intent.token : nil
+            let ticket = KillTicket(
+                sandbox: sandbox,
+                token: token,
+                key: intent.key,
+                reason: .orphan,
+                epoch: open.epoch
+            )
+            condemn(ticket, now: now)
         }
     }
 }

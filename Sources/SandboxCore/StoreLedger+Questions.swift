@@ -49,6 +49,27 @@ extension StoreLedger {
         return page
     }
 
+    func account(of key: LeaseKey, now: MonotonicInstant) -> KeyAccount {
+        var account = KeyAccount()
+        account.userSlots = users[key.user]?.taken ?? 0
+        account.userReleasing = users[key.user]?.releasing.count ?? 0
+        for (token, open) in intents where open.key == key {
+            var isHeld = false
+            if case .reservation(token) = holdings[key] { isHeld = true }
+            account.intents.append(
+                KeyAccount.OpenIntent(token: token, owner: open.owner, age: now - open.since, isHeld: isHeld)
+            )
+        }
+        for entry in outbox.values where entry.ticket.key == key {
+            account.kills.append(
+                KeyAccount.Kill(ticket: entry.ticket, age: now - entry.since, nextIn: max(.zero, entry.dueAt - now))
+            )
+        }
+        account.intents.sort { $0.age > $1.age }
+        account.kills.sort { $0.age > $1.age }
+        return account
+    }
+
     func usage(now: MonotonicInstant) -> StoreUsage {
         var usage = StoreUsage()
         usage.slots = slots.count

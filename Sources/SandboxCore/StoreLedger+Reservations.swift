@@ -41,11 +41,7 @@ extension StoreLedger {
     mutating func commit(_ record: LeaseRecord, now: MonotonicInstant, claim: Duration = .zero) -> Epoch? {
         if case .lease(let kept) = holdings[record.key], kept.record.token == record.token { return kept.record.epoch }
         guard case .reservation(record.token) = holdings[record.key] else {
-            condemn(
-                KillTicket(sandbox: record.sandbox.id, token: record.token, key: record.key, reason: .fenced),
-                now: now,
-                claim: claim
-            )
+            condemn(KillTicket(of: record, .fenced), now: now, claim: claim)
             intents[record.token] = nil
             return nil
         }

@@ -33,7 +33,9 @@ extension StoreLedger {
     private mutating func condemn(_ record: LeaseRecord, now: MonotonicInstant) {
         let token = outbox[record.sandbox.id]?.ticket.token ?? record.token
         if token == record.token { take(token, for: record.key) }
-        condemn(KillTicket(sandbox: record.sandbox.id, token: token, key: record.key, reason: .orphan), now: now)
+        var ticket = KillTicket(of: record, .orphan)
+        ticket.token = token
+        condemn(ticket, now: now)
     }
 
     mutating func restore(_ restored: RestoredIntent, now: MonotonicInstant) {

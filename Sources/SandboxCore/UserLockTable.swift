@@ -43,6 +43,7 @@ struct UserLockTable {
 
     private struct Holder {
         var ticket: Ticket
+        var operation: Operation
         var since: MonotonicInstant
         var isFlight: Bool
         var isFenced = false
@@ -50,6 +51,7 @@ struct UserLockTable {
 
     private struct Waiter {
         var ticket: Ticket
+        var operation: Operation
         var mode: Mode
         var since: MonotonicInstant
     }
@@ -76,10 +78,16 @@ struct UserLockTable {
     var count: Int { entries.count }
 
     /// Lets `ticket` in. A shared caller that is granted the lock has started a flight and is its first joiner.
-    mutating func enter(_ key: LeaseKey, _ ticket: Ticket, _ mode: Mode, now: MonotonicInstant) -> Admission {
+    mutating func enter(
+        _ key: LeaseKey,
+        _ ticket: Ticket,
+        _ mode: Mode,
+        for operation: Operation = .acquire,
+        now: MonotonicInstant
+    ) -> Admission {
         guard var entry = entries[key], let holder = entry.holder else {
             var entry = entries[key] ?? Entry(idleSince: now)
-            Self.grant(ticket, mode, in: &entry, now: now)
+            Self.grant(ticket, mode, operation, in: &entry, now: now)
             entries[key] = entry
             return .granted
         }
@@ -89,16 +97,21 @@ struct UserLockTable {
         if joins {
             entry.joiners[ticket] = now
         } else {
-            entry.queue.append(Waiter(ticket: ticket, mode: mode, since: now))
+            entry.queue.append(Waiter(ticket: ticket, operation: operation, mode: mode, since: now))
         }
         entries[key] = entry
         return joins ? .joined : .queued
     }
 
     /// Takes the lock only if nobody has it.
-    mutating func tryHold(_ key: LeaseKey, _ ticket: Ticket, now: MonotonicInstant) -> Bool {
+    mutating func tryHold(
+        _ key: LeaseKey,
+        _ ticket: Ticket,
+        for operation: Operation = .reconcile,
+        now: MonotonicInstant
+    ) -> Bool {
         guard entries[key]?.holder == nil else { return false }
-        return enter(key, ticket, .exclusive, now: now) == .granted
+        return enter(key, ticket, .exclusive, for: operation, now: now) == .granted
     }
 
     /// Somebody no longer waits.
@@ -132,6 +145,18 @@ struct UserLockTable {
     /// Whether somebody holds the lock.
     func isHeld(_ key: LeaseKey) -> Bool { entries[key]?.holder != nil }
 
+    /// Who holds the lock, and how many wait; `nil` if nobody does.
+    func hold(of key: LeaseKey, now: MonotonicInstant) -> UserLockHold? {
+        guard let entry = entries[key], let holder = entry.holder else { return nil }
+        // Its starter waits for nobody, but for a flight that goes on without it nobody else may be there.
+        let joiners = entry.joiners.count - (entry.joiners[holder.ticket] == nil ? 0 : 1)
+        return UserLockHold(
+            operation: holder.operation,
+            age: now - holder.since,
+            waiters: joiners + entry.queue.count
+        )
+    }
+
     /// The holder is done: joiners are served, the next in line gets the lock, or the entry goes.
     mutating func finish(_ key: LeaseKey, _ ticket: Ticket, now: MonotonicInstant) -> Handover {
         guard var entry = entries[key], let holder = entry.holder, holder.ticket == ticket else {
@@ -145,7 +170,7 @@ struct UserLockTable {
         if let next = entry.queue.popFirst() {
             waiterCount -= 1
             handover.granted = next.ticket
-            Self.grant(next.ticket, next.mode, in: &entry, now: now)
+            Self.grant(next.ticket, next.mode, next.operation, in: &entry, now: now)
             Self.joinFollowers(of: next.mode, in: &entry)
         }
         handover.removed = entry.holder == nil && !forgetsToRemove
@@ -173,8 +198,14 @@ struct UserLockTable {
         return gauges
     }
 
-    private static func grant(_ ticket: Ticket, _ mode: Mode, in entry: inout Entry, now: MonotonicInstant) {
-        entry.holder = Holder(ticket: ticket, since: now, isFlight: mode == .shared)
+    private static func grant(
+        _ ticket: Ticket,
+        _ mode: Mode,
+        _ operation: Operation,
+        in entry: inout Entry,
+        now: MonotonicInstant
+    ) {
+        entry.holder = Holder(ticket: ticket, operation: operation, since: now, isFlight: mode == .shared)
         if mode == .shared { entry.joiners[ticket] = now }
     }
 

@@ -46,13 +46,14 @@ final class UserLocks<Outcome: Sendable>: Sendable {
     func enter(
         _ key: LeaseKey,
         _ mode: UserLockTable.Mode,
+        for operation: Operation = .acquire,
         until deadline: MonotonicInstant
     ) async throws(ManagerError) -> Entrance {
         let start = runtime.time.now()
         let (ticket, admission, isNew) = state.withLock { state in
             state.lastTicket += 1
             let count = state.table.count
-            let admission = state.table.enter(key, state.lastTicket, mode, now: start)
+            let admission = state.table.enter(key, state.lastTicket, mode, for: operation, now: start)
             return (state.lastTicket, admission, state.table.count > count)
         }
         if isNew { observer.userLockCreated() }
@@ -84,12 +85,12 @@ final class UserLocks<Outcome: Sendable>: Sendable {
     }
 
     /// Takes the lock only if nobody has it.
-    func tryHold(_ key: LeaseKey) -> Ticket? {
+    func tryHold(_ key: LeaseKey, for operation: Operation = .reconcile) -> Ticket? {
         let now = runtime.time.now()
         let (ticket, isNew): (Ticket?, Bool) = state.withLock { state in
             state.lastTicket += 1
             let count = state.table.count
-            let isHeld = state.table.tryHold(key, state.lastTicket, now: now)
+            let isHeld = state.table.tryHold(key, state.lastTicket, for: operation, now: now)
             return (isHeld ? state.lastTicket : nil, state.table.count > count)
         }
         if isNew { observer.userLockCreated() }
@@ -129,6 +130,12 @@ final class UserLocks<Outcome: Sendable>: Sendable {
     /// Whether somebody works on `key`.
     func isHeld(_ key: LeaseKey) -> Bool {
         state.withLock { $0.table.isHeld(key) }
+    }
+
+    /// Who works on `key`; `nil` if nobody does.
+    func hold(of key: LeaseKey) -> UserLockHold? {
+        let now = runtime.time.now()
+        return state.withLock { $0.table.hold(of: key, now: now) }
     }
 
     var count: Int { state.withLock { $0.table.count } }

@@ -186,4 +186,6 @@ public final class GatedStore: LeaseStore {
     }
     /// Passed on.
     public func usage() -> StoreUsage { inner.usage() }
+    /// Passed on.
+    public func account(of key: LeaseKey) async throws(StoreError) -> KeyAccount { try await inner.account(of: key) }
 }

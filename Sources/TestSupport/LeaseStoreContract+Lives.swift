@@ -33,7 +33,10 @@ extension LeaseStoreContract {
             guard case .ended(let ticket) = try await subject.other.release(key, reason: .released) else {
                 throw ContractBreach(description: "not ended")
             }
-            try check(ticket == subject.ticket("a", key))
+            try check(ticket == subject.ticket("a", key, epoch: epoch))
+            let account = try await subject.other.account(of: key)
+            try check(account.userSlots == 1 && account.userReleasing == 1 && account.intents.isEmpty)
+            try check(account.kills.map(\.ticket) == [ticket], "\(account)")
             try check(try await store.lookup(key) == nil)
             try check(try await store.isTaken(CreationToken("a")))
             try check(try await store.release(key, reason: .released) == .dying(CreationToken("a")))

@@ -73,7 +73,7 @@ extension LeaseStoreContract {
             try check(try await store.dueLeases(limit: 9).isEmpty, "offered again at once")
             let limit = subject.units(50)
             let ended = try await store.end(try subject.key("a"), epoch: idle, idleFor: limit, reason: .idle)
-            try check(ended == subject.ticket("a", try subject.key("a"), reason: .idle))
+            try check(ended == subject.ticket("a", try subject.key("a"), reason: .idle, epoch: idle))
             try check(try await store.end(try subject.key("b"), epoch: busy, idleFor: limit, reason: .idle) == nil)
             try check(try await store.dueKills(limit: 9, claim: .seconds(5)).isEmpty, "whoever ended it has it")
         }

@@ -140,8 +140,14 @@ extension LeaseStoreContract.Subject {
         return epoch
     }
 
-    func ticket(_ token: String, _ key: LeaseKey?, reason: KillReason = .released) -> KillTicket {
-        KillTicket(sandbox: SandboxID("sb-\(token)"), token: CreationToken(token), key: key, reason: reason)
+    func ticket(
+        _ token: String,
+        _ key: LeaseKey?,
+        reason: KillReason = .released,
+        epoch: Epoch? = nil
+    ) -> KillTicket {
+        let sandbox = SandboxID("sb-\(token)")
+        return KillTicket(sandbox: sandbox, token: CreationToken(token), key: key, reason: reason, epoch: epoch)
     }
 
     func lease(of key: LeaseKey, line: Int = #line) async throws -> LeaseRecord {

@@ -296,6 +296,8 @@ extension StandInSharedStore {
     public func list(user: String?, limit: Int, after cursor: String?) async throws(StoreError) -> LeasePage {
         try call { $0.list(user: user, limit: limit, after: cursor) }
     }
+    /// Passed on.
+    public func account(of key: LeaseKey) async throws(StoreError) -> KeyAccount { try call { $0.account(of: key) } }
     /// Of the server, or zero while it is away.
     public func usage() -> StoreUsage { server.books.usage() }
 }

@@ -11,7 +11,10 @@ struct Command: AsyncParsableCommand {
         discussion: "Without a subcommand it runs the daemon, whose settings these are.\n\n"
             + ConfigurationCatalogue.helpText(),
         version: Build.version,
-        subcommands: [Run.self, Config.self],
+        subcommands: [
+            Run.self, Config.self, Status.self, List.self, Explain.self, Release.self, StopCreates.self,
+            ResumeCreates.self, Drain.self,
+        ],
         defaultSubcommand: Run.self
     )
 }
@@ -83,6 +86,11 @@ func loadConfiguration(_ arguments: [String]) -> Result<LoadedConfiguration, Con
         hostName: ProcessEnvironment.hostName,
         readFile: ProcessEnvironment.contents(of:)
     )
+}
+
+/// Unlike `print` it holds nothing back when the output is a pipe.
+func printAtOnce(_ text: String) {
+    FileHandle.standardOutput.write(Data("\(text)\n".utf8))
 }
 
 func printError(_ text: String) {

@@ -35,14 +35,20 @@ struct ManagerService: Service {
         log.notice("stopped")
     }
 
-    /// Order matters: nothing new, then what is under way, then the sandboxes, then the listeners; the page of metrics
-    /// last, so that the end can be watched.
+    /// Order matters: no new connections, then nothing new, then what is under way, then the sandboxes, then the last
+    /// connections; the page of metrics last, so that the end can be watched.
     private func stop() async {
         log.notice("shutting down")
+        // Refused clients ask another replica. Who is connected is served once more, told to close, and not refused.
+        let patience = min(settings.shutdown.timeout / 4, .seconds(2))
+        async let isClosed: Void = servers.api.stop(gracePeriod: patience + settings.shutdown.timeout + .seconds(1))
+        let end = runtime.time.now() + patience
+        while servers.api.activeRequests > 0, runtime.time.now() < end {
+            await runtime.time.sleep(for: .milliseconds(5))
+        }
         manager.beginDraining()
-        servers.api.beginDraining()
         await manager.shutdown()
-        await servers.api.stop(gracePeriod: .seconds(1))
+        await isClosed
         await servers.metrics.stop(gracePeriod: .milliseconds(100))
     }
 

@@ -77,6 +77,30 @@ import Testing
         #expect(json["limit_per_user"] as? Int == 10)
         #expect(json["limit_total"] as? Int == 100)
         #expect(json["user_locks"] as? Int == 0)
+        #expect(json["version"] as? String == "1")
+        #expect(json["draining"] as? Bool == false && json["creations_stopped"] as? Bool == false)
+        #expect(json["operations_in_flight"] as? Int == 0)
+    }
+
+    @Test func `stats hold the whole ledger, the upstreams and the loops`() async throws {
+        let fixture = try await filled()
+        fixture.provider.kills.close()
+        async let released = fixture.send(.delete, "/v1/users/b/projects/1/sandbox")
+        #expect(await poll { fixture.provider.kills.waiters == 1 })
+        await fixture.manager.round(.reaper)
+        let json = try await fixture.send(.get, "/v1/stats").object
+        let ledger = try #require(json["ledger"] as? [String: Any])
+        #expect(ledger["leased"] as? Int == 4 && ledger["killing"] as? Int == 1)
+        for name in ["creating", "paused", "warm"] { #expect(ledger[name] as? Int == 0, "\(name)") }
+        #expect((json["breakers"] as? [String: String]) == ["provider": "closed", "store": "closed"])
+        #expect((json["locks"] as? [String: Any])?["held"] as? Int == 0)
+        #expect((json["provider_last_listing"] as? [String: Int])?["running"] == 0)
+        #expect((json["drift"] as? [String: Int])?.count == 3)
+        let loops = try #require(json["loops"] as? [[String: Any]])
+        let successes = loops.filter { $0["last_success"] is String }.compactMap { $0["loop"] as? String }
+        #expect(successes == ["reaper"] && loops.count >= 3)
+        fixture.provider.kills.open()
+        #expect(await released.status == 204)
     }
 
     @Test func `explain tells a key's story, without access tokens`() async throws {
@@ -92,6 +116,10 @@ import Testing
         let nothing = try await fixture.send(.get, "/v1/explain/nobody/1").object
         #expect(nothing["lease"] is NSNull)
         #expect((nothing["events"] as? [[String: Any]])?.isEmpty == true)
+        #expect((json["summary"] as? [String])?.first?.hasPrefix("The key holds sandbox ") == true)
+        #expect((nothing["summary"] as? [String])?.first == "Nobody holds a lease for this key.")
+        #expect(json["lock"] is NSNull && json["probe"] is NSNull)
+        #expect((json["slots"] as? [String: Int])?["user_in_use"] == 3)
     }
 
     @Test func `explain shows a creation that is under way`() async throws {
@@ -102,6 +130,8 @@ import Testing
         let json = try await fixture.send(.get, "/v1/explain/u/p").object
         #expect(json["locked"] as? Bool == true)
         #expect((json["reservation"] as? [String: Any])?["owner"] as? String == "manager")
+        #expect((json["lock"] as? [String: Any])?["operation"] as? String == "acquire")
+        #expect((json["intents"] as? [[String: Any]])?.first?["holds_key"] as? Bool == true)
         fixture.provider.creates.open()
         #expect(await created.status == 201)
     }

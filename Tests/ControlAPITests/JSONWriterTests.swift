@@ -74,3 +74,14 @@ import Testing
         #expect(values.compactMap { ($0["n"] as? NSNumber)?.doubleValue } == numbers, "seed \(seed)")
     }
 }
+
+extension JSONWriterTests {
+    @Test func `an array of texts is escaped like any text`() {
+        let bytes = JSONWriter.object { json in
+            json.field("none", texts: [])
+            json.field("some", texts: ["a", "b\"\n"])
+            json.field("after", 1)
+        }
+        #expect(String(decoding: bytes, as: UTF8.self) == #"{"none":[],"some":["a","b\"\n"],"after":1}"#)
+    }
+}

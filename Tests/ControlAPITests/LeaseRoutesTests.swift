@@ -79,7 +79,7 @@ import Testing
         #expect(reply["code"] == "provider_rejected")
     }
 
-    @Test func `a limit is told with its numbers`() async throws {
+    @Test func `L8 a limit is told with its numbers`() async throws {
         let fixture = try APIFixture { $0.limits = SlotLimits(perUser: 1, total: 2) }
         #expect(await fixture.send(.put, sandbox).status == 201)
         let refused = await fixture.send(.put, "/v1/users/u/projects/q/sandbox")
@@ -94,7 +94,7 @@ import Testing
         #expect(full["code"] == "total_limit")
     }
 
-    @Test func `GET and HEAD describe and 404 where there is none`() async throws {
+    @Test func `S4 GET and HEAD describe and 404 where there is none`() async throws {
         let fixture = try APIFixture()
         for method in [HTTPRequest.Method.get, .head] {
             let missing = await fixture.send(method, sandbox)

@@ -14,6 +14,9 @@ import Testing
         ("/v1/explain/u/p", .explain),
         ("/v1/sandboxes", .sandboxes),
         ("/v1/stats", .stats),
+        ("/v1/admin/stop-creates", .stopCreates),
+        ("/v1/admin/resume-creates", .resumeCreates),
+        ("/v1/admin/drain", .drain),
         ("/metrics", .metrics),
         ("/healthz", .healthz),
         ("/readyz", .readyz),
@@ -25,7 +28,7 @@ import Testing
 
     @Test(arguments: [
         "", "/", "//", "*", "v1/stats", "/v1", "/v1/", "/v2/stats", "/V1/stats", "//v1/stats", "/v1//stats",
-        "/v1/stats/",
+        "/v1/stats/", "/v1/admin", "/v1/admin/", "/v1/admin/drain/", "/v1/admin/x", "/v2/admin/drain",
         "/v1/sandboxes/", "/metrics/", "/v1/explain/u", "/v1/explain/u/p/", "/v1/users/u/projects/p",
         "/v1/users/u/projects/p/", "/v1/users/u/projects/p/sandbox/", "/v1/users/u/projects/p/sandbox/exec/",
         "/v1/users/u/projects/p/sandbox/other", "/v1/users/u/projects/p/sandboxes", "/v1/users/u/p/projects/q/sandbox",

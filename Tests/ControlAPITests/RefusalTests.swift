@@ -218,7 +218,7 @@ import Testing
         #expect(!ids.contains(other ?? ""))
     }
 
-    @Test func `no secret is logged`() async throws {
+    @Test func `S6 no secret is logged`() async throws {
         let fixture = try APIFixture(tokens: ["token-secret"])
         let headers: HTTPFields = [.authorization: "Bearer token-secret", .contentType: "application/json"]
         let body = #"{"envs":{"KEY":"env-secret"}}"#

@@ -73,7 +73,7 @@ import Testing
         #expect(loaded.effective.source(of: key.name) == .flag(key.flagName))
     }
 
-    @Test(arguments: keys) func `every key is read from its environment variable`(key: ConfigurationKey) throws {
+    @Test(arguments: keys) func `T15 every key is read from its environment variable`(key: ConfigurationKey) throws {
         let value = Self.otherValue(of: key)
         var environment = Self.companions
         environment[key.environmentName] = value

@@ -25,7 +25,7 @@ import Testing
         "SANDBOX_MANAGER_API_TOKEN": secret, "SANDBOX_MANAGER_API_TOKEN_SECONDARY": "2\(secret)",
     ]
 
-    @Test func `an accepted configuration shows no secret`() throws {
+    @Test func `S6 an accepted configuration shows no secret`() throws {
         let result = load(environment: Self.accepted)
         for text in Self.texts(result) { #expect(!text.contains(Self.secret)) }
         let loaded = try result.get()
@@ -49,7 +49,7 @@ import Testing
         "redis://:a?hunter2@cache", "redis://:a#hunter2@cache", "redis://hunter2@cache", "unix://x:hunter2@y/z",
         "redis:// :hunter2@cache",
     ])
-    func `a refused Redis URL shows no password`(url: String) {
+    func `S6 a refused Redis URL shows no password`(url: String) {
         let result = load(environment: ["REDIS_URL": url])
         #expect(throws: ConfigurationFaults.self) { try result.get() }
         for text in Self.texts(result) { #expect(!text.contains(Self.secret)) }

@@ -8,7 +8,7 @@ import Testing
 
 @Suite(.timeLimit(.minutes(1)))
 struct ListingTests {
-    @Test func `C24 a listing has every page, running and paused`() async throws {
+    @Test func `C24 O9 a listing has every page, running and paused`() async throws {
         let fixture = try Fixture()
         let order = try CreateRequest.sample()
         var made: Set<SandboxID> = []
@@ -77,7 +77,7 @@ struct ListingTests {
     }
 
     @Test(arguments: ["default", "local-box_1.x~", "a b&c=%", "grün", String(repeating: "x", count: 200)])
-    func `C26 environments with any name are kept apart`(environment: String) async throws {
+    func `C26 O9 environments with any name are kept apart`(environment: String) async throws {
         let fixture = try Fixture()
         let mine = try await fixture.create { $0.labels.environment = environment }
         _ = try await fixture.create { $0.labels.environment = environment + "2" }

@@ -70,9 +70,20 @@ class Client:
             connection.close()
         self._open.clear()
 
-    def ask(self, method: str, key: Key, daemon: int = 0, suffix: str = "") -> Answer:
-        """One request about a key; a kept connection that the daemon has closed meanwhile is opened anew."""
-        sent = request_bytes(method, sandbox_path(*key) + suffix)
+    def ask(
+        self,
+        method: str,
+        key: Key,
+        daemon: int = 0,
+        suffix: str = "",
+        body: bytes = b"",
+        path: str | None = None,
+    ) -> Answer:
+        """One request about a key; a kept connection that the daemon has closed meanwhile is opened anew.
+
+        path: another one than that of the key's sandbox.
+        """
+        sent = request_bytes(method, path or sandbox_path(*key) + suffix, body)
         began = time.monotonic()
         reply = self._exchange(self._fleet[daemon].api, sent) or Reply(0)
         return Answer(key, daemon, began, time.monotonic() - began, reply)

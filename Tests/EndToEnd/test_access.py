@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from daemon import Daemon, run_to_end, sandbox_path
+from redis_support import free_port
+from waiting import wait_until
 from wire import Reply, exchange, request_bytes
 
 OLD = "old-token-0123456789abcdef"
@@ -144,3 +146,15 @@ def test_beyond_loopback_a_token_is_required(executable, tmp_path) -> None:  # n
     )
     assert ended.returncode == 64
     assert "token" in ended.stderr and "listening" not in ended.stderr
+
+
+def test_S6_the_password_of_redis_is_nowhere_to_be_read(launch: Callable[..., Daemon]) -> None:
+    """In a talkative log of a daemon whose every attempt to log in fails."""
+    password = "hunter2-and-more"
+    url = f"redis://someone:{password}@127.0.0.1:{free_port()}/0"
+    with launch({"REDIS_URL": url, "PROVIDER": "simulated", "LOG_LEVEL": "trace"}) as daemon:
+        wait_until(lambda: daemon.observe("/readyz").json["store_mode"] == "degraded", "the outage is noticed", 10)
+        seen = [daemon.acquire("alice", "demo").text, daemon.observe("/readyz").text, daemon.observe("/metrics").text]
+        seen += [daemon.request("GET", "/v1/stats").text, daemon.request("GET", "/v1/explain/alice/demo").text]
+        assert "redis" in daemon.log()
+        assert not [text for text in [*seen, daemon.log()] if password in text]

@@ -65,6 +65,8 @@ MILESTONES = [
     'sandbox_manager_acquire_phase_duration_seconds_count{phase="connect"} > 0',
     'sandbox_manager_acquires_total{source="verified"} > 0',
     "sandbox_manager_retries_exhausted_total > 0",
+    "instance:sandbox_manager_creates_failed:increase10m > 0",
+    "instance:sandbox_manager_slots:ratio > 0",
     "sum(sandbox_manager_creates_ambiguous_total) > 0",
     "sandbox_manager_user_lock_idle_oldest_age_seconds > 0",
     "sandbox_manager_user_lock_timeouts_total > 0",
@@ -91,6 +93,12 @@ FLAT = {
     "Provider: refusals by a limit": "a simulated provider has none",
     "Kill outbox: entries": "a simulated sandbox dies at once, and no scrape need see it dying",
     "Kill outbox: oldest entry": "as the entries",
+    "Sandboxes at the provider": "nothing lists the provider until the reconciler does",
+    "Drift by kind": "as the sandboxes at the provider; in health there is none",
+    "Orphans by action": "as the drift",
+    "Warm pool: ready against its target": "no pool fills it yet",
+    "Warm pool: claims": "as its sandboxes",
+    "Warm pool: refills": "as its sandboxes",
 }
 
 

@@ -316,6 +316,34 @@ def test_latency_and_slow_replies_take_their_time(fake):
     assert time.monotonic() - start >= 0.1
 
 
+def test_a_fault_with_a_share_hits_that_share_of_requests_and_the_same_ones_with_the_same_seed(fake):
+    def statuses():
+        fake.admin("DELETE", "faults")
+        fake.admin("POST", "seed", {"number": 7})
+        fake.fault("list", "status", status=503, times=0, share=0.3)
+        return [fake.call("GET", "/v2/sandboxes")[0] for _ in range(200)]
+
+    first = statuses()
+    assert set(first) == {200, 503} and 30 <= first.count(503) <= 90
+    assert statuses() == first
+
+
+def test_the_fake_remembers_when_each_sandbox_lived_and_how_it_ended(fake):
+    began = time.time()
+    kept, killed = create(fake)["sandboxID"], create(fake, metadata={"user_id": "ann"})["sandboxID"]
+    expired, vanished = create(fake, timeout=1)["sandboxID"], create(fake)["sandboxID"]
+    fake.call("DELETE", f"/sandboxes/{killed}")
+    fake.admin("POST", "vanish", {"id": vanished})
+    time.sleep(1.1)
+    lives = {one["id"]: one for one in fake.admin("GET", "lives")}
+    assert {name: lives[name]["end"] for name in (kept, killed, expired, vanished)} == {
+        kept: None, killed: "killed", expired: "expired", vanished: "vanished"
+    }
+    assert lives[kept]["until"] is None and lives[killed]["metadata"] == {"user_id": "ann"}
+    assert all(began - 0.1 <= one["from"] <= time.time() for one in lives.values())
+    assert lives[expired]["until"] - lives[expired]["from"] == pytest.approx(1, abs=0.01)
+
+
 def test_a_closed_port_refuses_and_opens_again(fake):
     sandbox = create(fake)["sandboxID"]
     fake.admin("POST", "port", {"name": "edge", "open": False})

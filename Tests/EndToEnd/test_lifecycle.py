@@ -151,7 +151,7 @@ def test_kill_minus_9_of_the_daemon_leaves_no_process(start: Callable[..., Daemo
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_the_daemon_cleanly_within_seconds(start: Callable[..., Daemon], number: int) -> None:
+def test_O10_a_signal_ends_the_daemon_and_its_sandboxes_cleanly_within_seconds(start: Callable[..., Daemon], number: int) -> None:
     daemon = start(LOCAL)
     for user in ("alice", "bob"):
         assert daemon.acquire(user, "demo").status == 201

@@ -1,10 +1,11 @@
 import ManagerMetrics
 import PrometheusClient
-import SandboxCore
 import SimulatedProvider
 import SystemRuntime
 import TestSupport
 import Testing
+
+@testable import SandboxCore
 
 /// The real manager with its real metrics, driven through every kind of failure.
 @Suite(.timeLimit(.minutes(1))) struct DrivenByCoreTests {
@@ -161,6 +162,55 @@ import Testing
         try checkLaws("\(verdict)")
         let labels = ["result": verdict.result.rawValue]
         #expect(try page().value(of: "sandbox_manager_health_checks_total", labels) ?? 0 > 0)
+    }
+
+    @Test func `M1 M2 every kind of failure has a counter that moves, and no failed kill counts as a killed sandbox`()
+        async throws
+    {
+        let key = try LeaseKey(user: "u", project: "p")
+        let replica = SandboxManager(
+            configuration: manager.configuration,
+            provider: provider,
+            store: manager.store,
+            runtime: manager.runtime,
+            observer: metrics
+        )
+        func rises(_ name: String, _ labels: [String: String] = [:], _ work: () async -> Void) async throws {
+            let before = try page().sum(of: "sandbox_manager_\(name)", where: labels)
+            await work()
+            #expect(try page().sum(of: "sandbox_manager_\(name)", where: labels) > before, "\(name) \(labels)")
+        }
+        let refused = ProviderError(.create, .http(status: 503), "busy", effect: .none)
+        provider.failCreates(of: "failing", with: refused)
+        let failing = try LeaseKey(user: "failing", project: "p")
+        try await rises("operations_total", ["operation": "create", "result": "provider_unavailable"]) {
+            _ = try? await manager.acquire(failing)
+        }
+        #expect(try page().sum(of: "sandbox_manager_retries_total", where: ["operation": "create"]) == 1)
+        #expect(try page().sum(of: "sandbox_manager_retries_exhausted_total", where: ["operation": "create"]) == 1)
+        provider.failCreates(of: "slow", with: ProviderError(.create, .timedOut(after: .seconds(1)), "", effect: .none))
+        let slow = try LeaseKey(user: "slow", project: "p")
+        try await rises("provider_requests_total", ["operation": "create", "result": "timed_out"]) {
+            _ = try? await manager.acquire(slow)
+        }
+        _ = try await manager.acquire(key)
+        try await rises("acquires_total", ["source": "reconnected"]) { _ = try? await replica.acquire(key) }
+        provider.answerProbes(with: .unreachable("x"))
+        try await rises("health_checks_total", ["result": "unreachable"]) {
+            _ = try? await manager.reportUnhealthy(key)
+        }
+        provider.answerProbes(with: nil)
+        try await rises("user_lock_wait_seconds_count") {
+            async let one = manager.reportUnhealthy(key)
+            async let other = manager.reportUnhealthy(key)
+            _ = try? await (one, other)
+        }
+        provider.fail(.kill, with: ProviderError(.kill, .http(status: 500), "no", effect: .unknown))
+        try await rises("operations_total", ["operation": "kill", "result": "provider_unavailable"]) {
+            _ = try? await manager.release(key)
+        }
+        #expect(try page().sum(of: "sandbox_manager_sandboxes_killed_total") == 0)
+        #expect(try page().value(of: "sandbox_manager_kill_outbox_entries") == 1)
     }
 
     @Test func `limits, waits that end early and draining have their children`() async throws {

@@ -22,6 +22,8 @@ import Testing
 
         func giveBack(_ user: String, at now: Double) { limiter.giveBack(user, now: .at(now)) }
 
+        func wait(_ user: String, at now: Double) -> Duration { limiter.wait(of: user, now: .at(now)) }
+
         func oldestIdle(at now: Double) -> Duration { limiter.oldestIdle(now: .at(now)) }
 
         /// How many tokens there were.
@@ -42,6 +44,17 @@ import Testing
         #expect(limiter.take("ann", at: 2) == .granted)
         #expect(limiter.take("ann", at: 2) == .denied(retryAfter: .seconds(2)))
         #expect(limiter.takeAll("ann", at: 9) == 3)
+    }
+
+    @Test func `asking for the wait takes nothing`() {
+        let limiter = Tester(Self.rate)
+        #expect(limiter.wait("ann", at: 0) == .zero && limiter.count == 0)
+        #expect(limiter.takeAll("ann", at: 0) == 10)
+        #expect(limiter.wait("ann", at: 0) == .seconds(2))
+        #expect(limiter.wait("ann", at: 1.5) == .seconds(0.5))
+        #expect(limiter.wait("ann", at: 2) == .zero)
+        #expect(limiter.take("ann", at: 2) == .granted)
+        #expect(Tester(.unlimited).wait("ann", at: 0) == .zero)
     }
 
     @Test func `a pause saves up no more than a burst`() {

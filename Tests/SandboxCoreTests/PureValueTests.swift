@@ -67,7 +67,7 @@ import Testing
         #expect(last == .keep(.unhealthy("502")))
     }
 
-    @Test func `the first seconds after a start are edge lag, not sickness`() {
+    @Test func `K3 the first seconds after a start are edge lag, not sickness`() {
         let sick = HealthVerdict.unhealthy("502")
         let all = decisions([(0, sick), (2, sick), (4.9, sick), (11, sick), (14, sick)], runningSince: 0)
         #expect(all.allSatisfy { $0 == .keep(.unhealthy("502")) })
@@ -232,7 +232,7 @@ import Testing
         table.insert(try lease())
         table.recordUse(try key(), epoch: one, now: .at(771))
         #expect(!isFresh(table.handOutIfFresh(try key(), now: .at(771))), "less than 30 s of remote life")
-        table.extend(try key(), epoch: one, expiry: .at(9000))
+        table.extend(try key(), epoch: one, expiry: .at(9000), now: .at(771))
         table.recordUse(try key(), epoch: one, now: .at(3541))
         #expect(!isFresh(table.handOutIfFresh(try key(), now: .at(3541))), "in the last minute of its age")
     }
@@ -273,7 +273,7 @@ import Testing
         #expect(!table.isIdle(try key(), epoch: Epoch(1), now: .at(2099)))
     }
 
-    @Test func `only a lease used since its last extension is extended, and once per grace period`() throws {
+    @Test func `K7 only a lease used since its last extension is extended, and once per grace period`() throws {
         var table = LeaseTable(policy: policy)
         table.insert(try lease())
         let life: (Lease) -> Duration = { _ in .seconds(800) }
@@ -281,7 +281,7 @@ import Testing
         table.recordUse(try key(), epoch: Epoch(1), now: .at(200))
         #expect(table.needingExtension(life: life, now: .at(299)).isEmpty)
         #expect(table.needingExtension(life: life, now: .at(301)).count == 1)
-        table.extend(try key(), epoch: Epoch(1), expiry: .at(1101))
+        table.extend(try key(), epoch: Epoch(1), expiry: .at(1101), now: .at(301))
         table.recordUse(try key(), epoch: Epoch(1), now: .at(302))
         #expect(table.needingExtension(life: life, now: .at(303)).isEmpty)
     }
@@ -289,7 +289,7 @@ import Testing
     @Test func `I9 a grant a little short of the greatest age is not asked for over and over`() throws {
         var table = LeaseTable(policy: policy)
         table.insert(try lease())
-        table.extend(try key(), epoch: Epoch(1), expiry: .at(3598))
+        table.extend(try key(), epoch: Epoch(1), expiry: .at(3598), now: .at(3000))
         table.recordUse(try key(), epoch: Epoch(1), now: .at(3200))
         #expect(table.needingExtension(life: { _ in .seconds(800) }, now: .at(3201)).isEmpty)
     }

@@ -19,7 +19,7 @@ struct RecoveryTests {
         )
     }
 
-    @Test func `I3, I10: what ran before the process is leased again, not made again`() async throws {
+    @Test func `O9 I3 I10: what ran before the process is leased again, not made again`() async throws {
         let world = World(recovered: false)
         let key = try key()
         let old = world.provider.plant(order(key, epoch: 7, token: "before"))
@@ -52,7 +52,7 @@ struct RecoveryTests {
         #expect(try await world.provider.info(newer, timeout: .seconds(1)) != nil)
     }
 
-    @Test func `I5: sandboxes of another environment are not touched`() async throws {
+    @Test func `O9 I5: sandboxes of another environment are not touched`() async throws {
         let world = World(recovered: false)
         let key = try key()
         let foreign = world.provider.plant(order(key, epoch: 7, token: "x", environment: "staging"))

@@ -146,7 +146,7 @@ import Testing
         #expect(error?.reason == .healthCheckTimedOut)
     }
 
-    @Test func `a minute of silence replaces only while other sandboxes answer`() async throws {
+    @Test func `K3 a minute of silence replaces only while other sandboxes answer`() async throws {
         for othersAnswer in [true, false] {
             let world = World()
             let first = try await world.manager.acquire(try key())
@@ -162,6 +162,66 @@ import Testing
             #expect((third?.source == .created) == othersAnswer)
             #expect(await world.spawner.idle())
             #expect((world.provider.live[first.sandbox.id] == nil) == othersAnswer)
+        }
+    }
+
+    @Test func `the first seconds after a resume are edge lag, and older verdicts count no more`() async throws {
+        let world = World()
+        let first = try await world.manager.acquire(try key())
+        world.provider.setVerdict(.unhealthy("502"), of: first.sandbox.id)
+        for _ in 0..<2 {
+            world.time.advance(by: .seconds(31))
+            await #expect(throws: ManagerError.self) { try await world.manager.acquire(try key()) }
+        }
+        _ = try await world.manager.pause(try key())
+        _ = try await world.manager.acquire(try key())
+        for wait in [1, 3] {
+            world.time.advance(by: .seconds(wait))
+            #expect(try await world.manager.reportUnhealthy(try key()) == .unhealthy("502"))
+        }
+        for wait in [2, 6] {
+            world.time.advance(by: .seconds(wait))
+            #expect(try await world.manager.reportUnhealthy(try key()) == .unhealthy("502"))
+        }
+        #expect(world.provider.count(of: .kill) == 0 && world.provider.live.count == 1)
+        world.time.advance(by: .seconds(5))
+        #expect(try await world.manager.reportUnhealthy(try key()) == .unhealthy("502"))
+        #expect(await world.spawner.idle())
+        #expect(world.provider.live.isEmpty, "three in a row, over ten seconds, after the edge had its time")
+        #expect(world.observer.record.leasesEnded == [.unhealthy: 1])
+    }
+
+    @Test func `a wedged sandbox is replaced only on the control plane's word that it runs`() async throws {
+        for answer in ["running", "away", "gone", "paused"] {
+            let world = World()
+            let first = try await world.manager.acquire(try key())
+            _ = try await world.manager.acquire(try key("bob"))
+            world.provider.setVerdict(.timedOut(after: .seconds(5)), of: first.sandbox.id)
+            for _ in 0..<2 {
+                world.time.advance(by: .seconds(31))
+                await #expect(throws: ManagerError.self) { try await world.manager.acquire(try key()) }
+                _ = try await world.manager.acquire(try key("bob"))
+            }
+            world.time.advance(by: .seconds(31))
+            switch answer {
+            case "away": world.provider.script(.info, .fail(Failures.http(503, .info)))
+            case "gone": world.provider.vanish(first.sandbox.id)
+            case "paused": try await world.provider.pause(first.sandbox.id, timeout: .seconds(1))
+            default: break
+            }
+            // What vanishes or pauses answers a probe by itself; a silent one does not.
+            if answer != "running" { world.provider.script(.health, .verdict(.timedOut(after: .seconds(5)))) }
+            let outcome = await world.acquiring(try key()).value
+            #expect(await world.spawner.idle())
+            switch answer {
+            case "running", "gone": #expect(try outcome.get().source == .created)
+            case "paused": #expect(try outcome.get().sandbox.id == first.sandbox.id)
+            default:
+                #expect(throws: ManagerError.timedOut(operation: .healthCheck, after: .seconds(5))) {
+                    try outcome.get()
+                }
+            }
+            #expect(world.provider.count(of: .kill) == (answer == "running" ? 1 : 0), "\(answer)")
         }
     }
 

@@ -20,7 +20,7 @@ import Testing
         #expect(world.store.usage() == StoreUsage())
     }
 
-    @Test func `a keepalive counts as use and moves the expiry`() async throws {
+    @Test func `K7 a keepalive counts as use and moves the expiry`() async throws {
         let world = World()
         _ = try await world.manager.acquire(try key())
         world.time.advance(by: .seconds(400))

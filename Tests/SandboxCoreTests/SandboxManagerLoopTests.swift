@@ -104,7 +104,7 @@ import Testing
         await world.expectQuiet()
     }
 
-    @Test func `I7 a long command keeps its sandbox, for every replica's reaper`() async throws {
+    @Test func `K7 I7 a long command keeps its sandbox, for every replica's reaper`() async throws {
         let world = World()
         _ = try await world.manager.acquire(try key())
         world.provider.hold(.exec)
@@ -148,7 +148,7 @@ import Testing
         #expect(world.observer.record.loops[.reaper] == [.failed: 1, .ok: 1])
     }
 
-    @Test func `the extender moves what was used, at most once per grace period`() async throws {
+    @Test func `K7 the extender moves what was used, at most once per grace period`() async throws {
         let world = World()
         _ = try await world.manager.acquire(try key())
         var extensions: [Int: Int] = [:]
@@ -187,7 +187,7 @@ import Testing
         await world.expectQuiet()
     }
 
-    @Test func `a paused lease keeps its slot and its sandbox for its own time`() async throws {
+    @Test func `K5 a paused lease keeps its slot and its sandbox for its own time`() async throws {
         let world = World()
         _ = try await world.manager.acquire(try key())
         _ = try await world.manager.pause(try key())

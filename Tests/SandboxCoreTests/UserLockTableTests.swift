@@ -91,6 +91,23 @@ import Testing
         #expect(table.finish(try key(), 1, now: .at(0)).removed == true)
     }
 
+    @Test func `a hold says what for, for how long, and how many wait`() throws {
+        var table = UserLockTable(waiterLimit: 10, forgetsToRemove: true)
+        _ = table.enter(try key(), 1, .exclusive, for: .pause, now: .at(1))
+        _ = table.enter(try key(), 2, .exclusive, for: .keepalive, now: .at(2))
+        _ = table.enter(try key(), 3, .shared, now: .at(3))
+        let first = table.hold(of: try key(), now: .at(5))
+        #expect(first == UserLockHold(operation: .pause, age: .seconds(4), waiters: 2))
+        _ = table.finish(try key(), 1, now: .at(6))
+        #expect(table.hold(of: try key(), now: .at(6))?.operation == .keepalive)
+        _ = table.finish(try key(), 2, now: .at(7))
+        _ = table.enter(try key(), 4, .shared, now: .at(8))
+        let flight = table.hold(of: try key(), now: .at(9))
+        #expect(flight == UserLockHold(operation: .acquire, age: .seconds(2), waiters: 1))
+        _ = table.finish(try key(), 3, now: .at(9))
+        #expect(table.hold(of: try key(), now: .at(9)) == nil, "an idle entry is nobody's")
+    }
+
     @Test func `the gauges know the oldest hold, wait and idle entry`() throws {
         var table = UserLockTable(waiterLimit: 10, forgetsToRemove: true)
         _ = table.enter(try key(), 1, .shared, now: .at(0))

@@ -42,7 +42,7 @@ import Testing
     }
 
     @Test(arguments: hostile, [LineLogHandler.Format.text, .json])
-    func `one event is one line, whatever it holds`(text: String, format: LineLogHandler.Format) {
+    func `M6 one event is one line, whatever it holds`(text: String, format: LineLogHandler.Format) {
         let lines = [
             line(format, text), line(format, "m", ["key": "\(text)"]), line(format, "m", ["\(text)": "value"]),
         ]

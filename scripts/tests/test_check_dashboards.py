@@ -79,7 +79,7 @@ def test_the_shipped_boards_are_what_the_generator_makes():
         (lambda b: b["annotations"]["list"].pop(0), "no annotation 'Deploys'"),
         (lambda b: b["annotations"]["list"][1].update(enable=False), "no annotation 'Firing alerts'"),
         (lambda b: b["annotations"]["list"][0].update(expr="up"), "does not read sandbox_manager_build_info"),
-        (lambda b: b["links"].pop(0), "no link to sandbox-manager-leaks"),
+        (lambda b: b["links"].pop(0), "no link to sandbox-manager-fleet"),
         (lambda b: b["links"].pop(-1), "no link to the runbooks"),
         (lambda b: panel(b, "Scrapes")["gridPos"].update(y=0), "overlap"),
         (lambda b: panel(b, "Scrapes")["gridPos"].update(w=25), "outside the grid"),
@@ -143,7 +143,7 @@ def test_a_fault_in_a_board_is_found(folders, change, finding):
 @pytest.mark.parametrize(
     ("old", "new", "finding"),
     [
-        ("Overview, ", "Fleet, ", "there is no board 'Fleet'"),
+        ("Overview, ", "", "there is no board ''"),
         ("Overview, ", "Leaks and memory, ", "dashboard_url leads elsewhere"),
         ('panel "Scrapes"', 'panel "Uptime"', "panel 'Uptime' does not link back"),
         ('row "Availability", panel "Scrapes".', "somewhere.", "names no panel"),
