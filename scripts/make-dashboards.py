@@ -991,14 +991,14 @@ BOOKS = [
         (total("instance", rate("ownership_mismatches_total")), "{{instance}}"),
         alerts=["SandboxManagerOwnershipMismatch"],
     ),
-    stat(
-        "Sandboxes paid for, on average",
+    series(
+        "What the bill is made of",
         "short",
-        "How many sandboxes did we keep in the shown range, on average, and for what?",
-        "Times the hours of the range these are the sandbox hours of the bill. Much warm or killing is wasted.",
-        (greatest("account", f"avg_over_time({selector('ledger_sandboxes')}[$__range])"), "{{account}}"),
+        "How many sandboxes run, on average, and what for?",
+        "leased_idle was not used for a minute: shorter idle timeouts make it less. killing: see the outbox.",
+        (total("use", rate("sandbox_seconds_total")), "{{use}}"),
+        stacked=True,
         width=16,
-        custom={"decimals": 1},
     ),
 ]
 

@@ -54,11 +54,14 @@ struct ReplyFailure {
 
     private var createEffect: ProviderError.Effect {
         switch body?.errorCode {
-        case "sandbox_create_failed", "sandbox_create_refused": .none
+        case "sandbox_create_failed", "sandbox_create_refused", "sandbox_capacity_unavailable",
+            "sandbox_no_compatible_node":
+            .none
         // An earlier attempt with the same key was made, or is being made.
         case "idempotency_in_progress", "idempotency_outcome_unknown", "idempotency_request_mismatch": .unknown
-        // Nothing but an earlier attempt can be in conflict with a create, whatever it is called.
-        default: isRefusal && status != 409 ? .none : .unknown
+        // Nothing but an earlier attempt can be in conflict with a create, whatever it is called. A 503 that does not say
+        // that there was no room may have come after the effect.
+        default: isRefusal && status != 409 && status != 503 ? .none : .unknown
         }
     }
 

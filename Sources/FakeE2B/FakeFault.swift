@@ -101,7 +101,10 @@ public struct FakeFault: Sendable, Hashable, Codable {
     var reply: FakeReply {
         let extra = headers.map { ($0.key, $0.value) }
         guard let text else {
-            return FakeFailure(status, Self.message(status), headers: extra).reply
+            // What the API says itself before a create has begun; what comes after the effect has no such word.
+            let hasNoRoom = status == 503 && operation == Operation.create.rawValue && !afterEffect
+            let code = hasNoRoom ? "sandbox_capacity_unavailable" : nil
+            return FakeFailure(status, Self.message(status), code: code, headers: extra).reply
         }
         return FakeReply(status: status, headers: [("Content-Type", "text/plain")] + extra, body: Array(text.utf8))
     }

@@ -115,7 +115,8 @@ struct OperationMetrics {
             case .stats, .explain: []
             case .reap: provider
             case .kill: provider + [.killTimedOut]
-            case .reconcile, .extend, .fill: provider
+            case .reconcile, .extend: provider
+            case .fill: provider + [.createTimedOut, .draining]
             }
         return [.ok] + (specific + [.storeUnavailable, .internal]).map { .failed($0) }
     }

@@ -5,7 +5,7 @@ internal import Synchronization
 public final class GatedStore: LeaseStore {
     /// The calls that can be gated.
     public enum Gate: Hashable, Sendable {
-        case lookup, reserve, commit, release, end, touch, dueLeases
+        case lookup, reserve, commit, claimWarm, release, end, extend, touch, dueLeases
     }
 
     /// Where a caller waits.
@@ -104,6 +104,10 @@ public final class GatedStore: LeaseStore {
     public func commit(_ lease: LeaseRecord) async throws(StoreError) -> Epoch? {
         try await gated(.commit) { () async throws(StoreError) in try await inner.commit(lease) }
     }
+    /// Passed on, gated.
+    public func claimWarm(_ request: WarmClaimRequest) async throws(StoreError) -> WarmClaimOutcome {
+        try await gated(.claimWarm) { () async throws(StoreError) in try await inner.claimWarm(request) }
+    }
     /// Passed on.
     public func abandon(_ key: LeaseKey, token: CreationToken) async throws(StoreError) {
         try await inner.abandon(key, token: token)
@@ -131,9 +135,11 @@ public final class GatedStore: LeaseStore {
     public func forget(_ key: LeaseKey, epoch: Epoch) async throws(StoreError) -> Bool {
         try await inner.forget(key, epoch: epoch)
     }
-    /// Passed on.
+    /// Passed on, gated.
     public func extend(_ key: LeaseKey, epoch: Epoch, remaining: Duration) async throws(StoreError) -> Bool {
-        try await inner.extend(key, epoch: epoch, remaining: remaining)
+        try await gated(.extend) { () async throws(StoreError) in
+            try await inner.extend(key, epoch: epoch, remaining: remaining)
+        }
     }
     /// Passed on.
     public func setPaused(

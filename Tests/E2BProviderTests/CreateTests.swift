@@ -94,6 +94,8 @@ struct CreateTests {
     }
 
     static let json = #"{"code":503,"message":"no room","error_code":"sandbox_capacity_unavailable"}"#
+    static let plain = #"{"code":503,"message":"not now"}"#
+    static let noNode = #"{"code":503,"message":"no node","error_code":"sandbox_no_compatible_node"}"#
     static let createFailed = #"{"code":500,"message":"three nodes failed","error_code":"sandbox_create_failed"}"#
 
     @Test(arguments: [
@@ -104,6 +106,8 @@ struct CreateTests {
         Outcome(name: "504", fault: .init("create", .status, status: 504), effect: .unknown),
         Outcome(name: "502 as text", fault: .init("create", .status, status: 502, text: "bad"), effect: .unknown),
         Outcome(name: "503 as HTML", fault: .init("create", .status, status: 503, text: "<html>"), effect: .unknown),
+        Outcome(name: "503 without why", fault: .init("create", .status, status: 503, text: plain), effect: .unknown),
+        Outcome(name: "503 of no node", fault: .init("create", .status, status: 503, text: noNode), effect: .none),
         Outcome(name: "500", fault: .init("create", .status, status: 500), effect: .unknown),
         Outcome(name: "201 of nothing", fault: .init("create", .status, status: 201, text: "{}"), effect: .unknown),
         Outcome(name: "201 as HTML", fault: .init("create", .malformed), effect: .unknown),

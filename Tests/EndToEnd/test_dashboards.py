@@ -36,6 +36,7 @@ HEALTHY = {
     "LIMITS_TOTAL": "5",
     "HEALTH_FRESH_WINDOW_SECONDS": "0.3",
     "REAPER_INTERVAL_SECONDS": "0.3",
+    "RECONCILER_INTERVAL_SECONDS": "1",
 }
 CREATES_HANG = FAULTS | {
     "FAULTS": "provider-create-hang,user-lock-leak,reaper-failure",
@@ -67,6 +68,8 @@ MILESTONES = [
     "sandbox_manager_retries_exhausted_total > 0",
     "instance:sandbox_manager_creates_failed:increase10m > 0",
     "instance:sandbox_manager_slots:ratio > 0",
+    "sum(sandbox_manager_provider_sandboxes) > 0",
+    "sum(sandbox_manager_sandbox_seconds_total) > 0",
     "sum(sandbox_manager_creates_ambiguous_total) > 0",
     "sandbox_manager_user_lock_idle_oldest_age_seconds > 0",
     "sandbox_manager_user_lock_timeouts_total > 0",
@@ -93,8 +96,7 @@ FLAT = {
     "Provider: refusals by a limit": "a simulated provider has none",
     "Kill outbox: entries": "a simulated sandbox dies at once, and no scrape need see it dying",
     "Kill outbox: oldest entry": "as the entries",
-    "Sandboxes at the provider": "nothing lists the provider until the reconciler does",
-    "Drift by kind": "as the sandboxes at the provider; in health there is none",
+    "Drift by kind": "in health there is none",
     "Orphans by action": "as the drift",
     "Warm pool: ready against its target": "no pool fills it yet",
     "Warm pool: claims": "as its sandboxes",

@@ -45,6 +45,8 @@ import Testing
         #expect(table.insert(Lease(record(3, key), now: .at(0))) == true)
         table.ended(key, upTo: Epoch(2))
         #expect(table[key]?.epoch == Epoch(3), "the end of an older one")
+        table.ended(key, upTo: Epoch(4))
+        #expect(table[key] == nil, "whoever missed a notice is told by the next one")
         table.unwatch(key)
         #expect(table.watched.isEmpty, "I6")
     }

@@ -284,12 +284,30 @@ import Testing
         table.extend(try key(), epoch: Epoch(1), expiry: .at(1101), now: .at(301))
         table.recordUse(try key(), epoch: Epoch(1), now: .at(302))
         #expect(table.needingExtension(life: life, now: .at(303)).isEmpty)
+        table.extend(try key(), epoch: Epoch(1), expiry: .at(1000), now: .at(304))
+        #expect(table[try key()]?.remoteExpiry == .at(1101), "a word that came late moves nothing back")
+    }
+
+    @Test func `K5 a paused lease is never extended, whatever still runs inside`() throws {
+        var table = LeaseTable(policy: policy)
+        table.insert(try lease())
+        #expect(table.beginUse(try key(), epoch: Epoch(1), now: .at(1)) == true)
+        table.pause(try key(), epoch: Epoch(1), expiry: .at(900))
+        #expect(table.needingExtension(life: { _ in .seconds(800) }, now: .at(850)).isEmpty)
+    }
+
+    @Test func `a lease past its expiry is not extended: nobody knows whether there is anything to extend`() throws {
+        var table = LeaseTable(policy: policy)
+        table.insert(try lease())
+        table.recordUse(try key(), epoch: Epoch(1), now: .at(799))
+        #expect(table.needingExtension(life: { _ in .seconds(800) }, now: .at(799.5)).count == 1)
+        #expect(table.needingExtension(life: { _ in .seconds(800) }, now: .at(800)).isEmpty)
     }
 
     @Test func `I9 a grant a little short of the greatest age is not asked for over and over`() throws {
         var table = LeaseTable(policy: policy)
         table.insert(try lease())
-        table.extend(try key(), epoch: Epoch(1), expiry: .at(3598), now: .at(3000))
+        table.extend(try key(), epoch: Epoch(1), expiry: .at(3598), now: .at(2800))
         table.recordUse(try key(), epoch: Epoch(1), now: .at(3200))
         #expect(table.needingExtension(life: { _ in .seconds(800) }, now: .at(3201)).isEmpty)
     }

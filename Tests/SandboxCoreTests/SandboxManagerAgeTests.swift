@@ -74,6 +74,18 @@ import Testing
         #expect(try await world.manager.describe(try key()).record.sandbox.remainingLife == .seconds(800))
     }
 
+    @Test func `a lease past its expiry is replaced, not probed`() async throws {
+        let world = World { $0.limits = SlotLimits(perUser: 1, total: 1) }
+        _ = try await world.manager.acquire(try key(), AcquireOptions(idleTimeout: .seconds(2000)))
+        world.time.advance(by: .seconds(2300))
+        let task = world.acquiring(try key())
+        #expect(await world.passing(.milliseconds(20)) { task.isDone })
+        #expect(try await task.value.get().source == .created)
+        #expect(world.provider.count(of: .health) == 0 && world.provider.peak == 1)
+        #expect(world.observer.record.leasesEnded == [.expired: 1])
+        await world.expectQuiet()
+    }
+
     @Test func `an extension never passes the lease's greatest age`() async throws {
         let world = World()
         let first = try await world.manager.acquire(try key(), AcquireOptions(idleTimeout: .seconds(1800)))

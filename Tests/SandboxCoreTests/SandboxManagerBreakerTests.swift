@@ -55,6 +55,25 @@ import Testing
         await world.expectQuiet()
     }
 
+    @Test func `open intents wait while it is open, and nothing is asked in vain`() async throws {
+        let world = Self.world()
+        world.provider.script(.create, .fail(Failures.reset()))
+        let lost = world.acquiring(try key("lost"))
+        #expect(await world.passing(.milliseconds(250)) { lost.isDone })
+        _ = await lost.value
+        try await Self.open(world)
+        world.time.advance(by: .seconds(10))
+        let lists = world.provider.count(of: .list)
+        #expect(await world.manager.round(.outbox) == .ok)
+        #expect(world.observer.record.breakerRejections.isEmpty && world.provider.count(of: .list) == lists)
+        #expect(world.store.usage().intents == 1)
+        // Half open, one look is the trial.
+        world.time.advance(by: .seconds(5))
+        #expect(await world.manager.round(.outbox) == .ok)
+        #expect(world.provider.count(of: .list) == lists + 1)
+        #expect(world.manager.gauges().providerBreaker == .closed)
+    }
+
     @Test func `half open one success closes it`() async throws {
         let world = Self.world()
         try await Self.open(world)

@@ -70,6 +70,19 @@ import Testing
         await world.expectQuiet()
     }
 
+    @Test func `M4 a sandbox that is gone is one ended lease, however many replicas find out`() async throws {
+        let world = World()
+        let first = try await world.manager.acquire(try key())
+        let other = RecordingObserver()
+        let replica = world.replica(other)
+        _ = try await replica.acquire(try key())
+        world.provider.vanish(first.sandbox.id)
+        world.time.advance(by: .seconds(31))
+        let second = try await world.manager.acquire(try key())
+        #expect(try await replica.acquire(try key()).sandbox.id == second.sandbox.id)
+        #expect(world.observer.record.leasesEnded == [.gone: 1] && other.record.leasesEnded.isEmpty)
+    }
+
     @Test func `K4 a busy client's dead sandbox is noticed by the probe behind, and the next acquire makes another`()
         async throws
     {
@@ -100,6 +113,31 @@ import Testing
         #expect(world.manager.acquireIfFresh(try key()) == nil)
         let error = await #expect(throws: ManagerError.self) { try await world.manager.acquire(try key()) }
         #expect(error == .unhealthy("502"))
+    }
+
+    @Test func `K4 what a probe behind finds while the key is worked on is not forgotten`() async throws {
+        let world = World()
+        let first = try await world.manager.acquire(try key())
+        world.time.advance(by: .seconds(20))
+        _ = try await world.manager.acquire(try key())
+        world.time.advance(by: .seconds(20))
+        world.provider.hold(.health)
+        _ = try await world.manager.acquire(try key())
+        let probe = try #require(await world.provider.nextHeld(.health))
+        world.provider.hold(.extend)
+        let manager = world.manager
+        let key = try key()
+        let keepalive = world.start { () async throws(ManagerError) in try await manager.keepalive(key) }
+        let moved = try #require(await world.provider.nextHeld(.extend))
+        world.provider.unhold(.health)
+        probe.resume(.verdict(.gone))
+        #expect(await eventually { world.spawner.liveCount(named: "probe behind") == 0 })
+        #expect(manager.acquireIfFresh(key) == nil)
+        moved.resume()
+        _ = await keepalive.value
+        #expect(try await manager.acquire(key).source == .verified)
+        #expect(world.provider.live.keys.map(\.self) == [first.sandbox.id])
+        await world.expectQuiet()
     }
 
     @Test func `K4 a sandbox reported ill is probed at once and not handed out unprobed`() async throws {

@@ -78,6 +78,17 @@ import Testing
         #expect(world.provider.count(of: .create) == 1)
     }
 
+    @Test func `K5 a keepalive of a paused lease asks the provider for nothing and leaves it paused`() async throws {
+        let world = World()
+        _ = try await world.manager.acquire(try key())
+        _ = try await world.manager.pause(try key())
+        world.time.advance(by: .seconds(1000))
+        let found = try await world.manager.keepalive(try key())
+        #expect(found.record.isPaused && found.record.sandbox.remainingLife == .seconds(85_400))
+        #expect(world.provider.count(of: .extend) == 0 && world.store.usage().paused == 1)
+        await world.expectQuiet()
+    }
+
     @Test func `K5 nobody is handed a sandbox while it is being paused`() async throws {
         let world = World()
         _ = try await world.manager.acquire(try key())

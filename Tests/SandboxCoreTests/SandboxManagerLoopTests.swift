@@ -69,6 +69,37 @@ import Testing
         }
     }
 
+    @Test func `K1 I7 a use at another replica between the decision and the deed saves the lease`() async throws {
+        let world = World(gated: true)
+        let store = try #require(world.gate)
+        let first = try await world.manager.acquire(try key())
+        world.time.advance(by: .seconds(500))
+        store.close(.end, .before)
+        let manager = world.manager
+        let round = world.start { () async throws(ManagerError) in await manager.round(.reaper) }
+        #expect(await store.arrived(.end, .before))
+        let replica = world.replica()
+        #expect(try await replica.acquire(try key()).sandbox.id == first.sandbox.id)
+        store.open(.end, .before)
+        #expect(try await round.value.get() == .ok)
+        #expect(await world.spawner.idle())
+        #expect(world.provider.count(of: .kill) == 0 && world.store.usage().active == 1)
+        #expect(try await manager.acquire(try key()).sandbox.id == first.sandbox.id)
+    }
+
+    @Test func `K1 K8 a reaped lease is handed to nobody while its sandbox is still dying`() async throws {
+        let world = World()
+        let first = try await world.manager.acquire(try key())
+        world.time.advance(by: .seconds(500))
+        world.provider.hold(.kill)
+        #expect(await world.manager.round(.reaper) == .ok)
+        let kill = try #require(await world.provider.nextHeld(.kill))
+        let second = try await world.manager.acquire(try key())
+        #expect(second.source == .created && second.sandbox.id != first.sandbox.id)
+        kill.resume()
+        await world.expectQuiet()
+    }
+
     @Test(arguments: [true, false])
     func `K1 a lease extended after the reaper found it expired lives`(isOwn: Bool) async throws {
         let world = World(gated: true)
@@ -85,6 +116,22 @@ import Testing
         _ = await round.value
         #expect(world.provider.count(of: .kill) == 0)
         #expect(world.store.usage().active == 1)
+    }
+
+    @Test func `K1 a lease whose extension the store has not heard of yet is not reaped as expired`() async throws {
+        let world = World(gated: true)
+        let store = try #require(world.gate)
+        _ = try await world.manager.acquire(try key(), AcquireOptions(idleTimeout: .seconds(1000)))
+        world.time.advance(by: .seconds(1200))
+        store.fail(.extend, StoreError("lost"))
+        let manager = world.manager
+        let key = try key()
+        await #expect(throws: ManagerError.self) { try await manager.keepalive(key) }
+        world.time.advance(by: .seconds(100))
+        #expect(await manager.round(.reaper) == .ok)
+        #expect(await world.spawner.idle())
+        #expect(world.provider.count(of: .kill) == 0)
+        #expect(try await manager.acquire(key).source == .verified)
     }
 
     @Test func `K2 the reaper never kills the replacement of what it decided on`() async throws {
@@ -212,8 +259,8 @@ import Testing
         let world = World()
         let manager = world.manager
         let running = Task { await manager.run() }
-        #expect(await world.time.sleepers(atLeast: 5))
-        #expect(world.time.pendingDelays == [1, 1, 10, 30, 300].map { .seconds($0) })
+        #expect(await world.time.sleepers(atLeast: 6))
+        #expect(world.time.pendingDelays == [1, 1, 1, 10, 30, 300].map { .seconds($0) })
         #expect(
             await world.passing(.seconds(1), atMost: 60) { world.observer.record.loops[.reaper] == [.ok: 1] }
         )

@@ -58,6 +58,29 @@ import Testing
         await world.expectQuiet()
     }
 
+    @Test func `M2 a sandbox that two attempts killed is counted once`() async throws {
+        let world = World()
+        let patient = RecordingObserver()
+        let replica = world.replica(patient) { $0.killTimeout = .seconds(60) }
+        _ = try await world.manager.acquire(try key())
+        world.provider.hold(.kill)
+        let key = try key()
+        let release = world.start { () async throws(ManagerError) in try await replica.release(key) }
+        let first = try #require(await world.provider.nextHeld(.kill))
+        #expect(await world.time.sleeper(dueIn: .seconds(5) ... .seconds(5)))
+        world.time.advance(by: .seconds(30))
+        #expect(try await release.value.get() == .releasing)
+        let manager = world.manager
+        let round = world.start { () async throws(ManagerError) in await manager.round(.outbox) }
+        try #require(await world.provider.nextHeld(.kill)).resume()
+        #expect(try await round.value.get() == .ok)
+        #expect(world.store.usage() == StoreUsage())
+        first.resume()
+        #expect(await world.spawner.idle())
+        #expect(world.observer.record.sandboxesKilled == [.released: 1] && patient.record.sandboxesKilled.isEmpty)
+        #expect(try await manager.stats().totals.cleanedUp == 1)
+    }
+
     @Test func `O3 pauses between kills grow up to a minute, and it goes on until the sandbox is dead`() async throws {
         let world = World()
         _ = try await world.manager.acquire(try key())

@@ -129,6 +129,21 @@ import Testing
         await world.expectQuiet()
     }
 
+    @Test func `O7 a release that found nothing leaves alone what was leased after it`() async throws {
+        let world = World(gated: true)
+        let store = try #require(world.gate)
+        let key = try key()
+        let manager = world.manager
+        store.close(.release, .after)
+        let release = world.start { () async throws(ManagerError) in try await manager.release(key) }
+        #expect(await store.arrived(.release, .after))
+        let grant = try await manager.acquire(key)
+        store.open(.release, .after)
+        #expect(try await release.value.get() == .released)
+        #expect(manager.acquireIfFresh(key)?.epoch == grant.epoch && world.provider.live[grant.sandbox.id] != nil)
+        await world.expectQuiet()
+    }
+
     @Test func `O7 a fenced flight does not create again between its attempts`() async throws {
         let world = World()
         world.provider.script(.create, .fail(Failures.http(503)))

@@ -1,6 +1,7 @@
-import SandboxCore
 import TestSupport
 import Testing
+
+@testable import SandboxCore
 
 /// Failures of an earlier manager that this one's shape rules out; each of these turns red should one come back.
 @Suite(.timeLimit(.minutes(2))) struct SandboxManagerScenarioTests {
@@ -16,6 +17,20 @@ import Testing
         #expect(await world.spawner.idle())
         for user in ["cleo", "dora"] { #expect(try await world.manager.acquire(try key(user)).source == .created) }
         #expect(world.provider.peak == 2)
+        await world.expectQuiet()
+    }
+
+    @Test func `O9 a listing that failed is no listing: nothing is created before one succeeded`() async throws {
+        let world = World(recovered: false)
+        world.provider.always(.list, .fail(Failures.http(503, .list)))
+        #expect(await world.manager.takeOverEverything() == false)
+        await #expect(throws: ManagerError.self) { try await world.manager.acquire(try key()) }
+        #expect(world.provider.count(of: .create) == 0)
+        world.provider.always(.list, nil)
+        #expect(await world.manager.takeOverEverything() == true)
+        let lists = world.provider.count(of: .list)
+        #expect(try await world.manager.acquire(try key()).source == .created)
+        #expect(world.provider.count(of: .list) == lists, "from then on no key is looked up before its creation")
         await world.expectQuiet()
     }
 
