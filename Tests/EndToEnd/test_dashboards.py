@@ -37,6 +37,7 @@ HEALTHY = {
     "HEALTH_FRESH_WINDOW_SECONDS": "0.3",
     "REAPER_INTERVAL_SECONDS": "0.3",
     "RECONCILER_INTERVAL_SECONDS": "1",
+    "POOL_TARGET": "1",
 }
 CREATES_HANG = FAULTS | {
     "FAULTS": "provider-create-hang,user-lock-leak,reaper-failure",
@@ -98,9 +99,6 @@ FLAT = {
     "Kill outbox: oldest entry": "as the entries",
     "Drift by kind": "in health there is none",
     "Orphans by action": "as the drift",
-    "Warm pool: ready against its target": "no pool fills it yet",
-    "Warm pool: claims": "as its sandboxes",
-    "Warm pool: refills": "as its sandboxes",
 }
 
 
