@@ -28,7 +28,7 @@ enum LabelMetadata {
     static func labels(in metadata: [String: String]) -> SandboxLabels? {
         guard
             let user = metadata[user], let project = metadata[project],
-            let leaseKey = try? LeaseKey(user: user, project: project),
+            let leaseKey = try? LeaseKey(recorded: user, project: project),
             metadata[key] == digest(leaseKey.canonical),
             let token = metadata[token], !token.isEmpty,
             let environment = metadata[environment],

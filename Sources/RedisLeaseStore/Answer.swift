@@ -135,7 +135,7 @@ extension LeaseKey {
         let parts = canonical.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
         guard parts.count == 2 else { return nil }
         do throws(ManagerError) {
-            try self.init(user: String(parts[0]), project: String(parts[1]))
+            try self.init(recorded: String(parts[0]), project: String(parts[1]))
         } catch {
             return nil
         }

@@ -128,9 +128,14 @@ extension RedisLeaseStore {
         }
     }
 
+    /// Comes before every caller's key: no character of an id comes before a plus sign.
+    private static let leastKey = "+"
+
     /// See ``LeaseStore/list(user:limit:after:)``.
     public func list(user: String?, limit: Int, after cursor: String?) async throws(StoreError) -> LeasePage {
-        var from = cursor.map { "(\($0)" } ?? "-"
+        // Keys of pool members come before all that callers have, and are listed only by name.
+        let first = user == LeaseKey.warmUser ? "" : Self.leastKey
+        var from = cursor.map { $0 < first ? "[\(first)" : "(\($0)" } ?? "[\(first)"
         // A semicolon comes right behind the colon.
         let end = user.map { "(\($0);" } ?? "+"
         if let user, cursor.map({ $0 < "\(user):" }) ?? true { from = "[\(user):" }

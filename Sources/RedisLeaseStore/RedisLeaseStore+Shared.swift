@@ -48,7 +48,9 @@ extension RedisLeaseStore {
         usage.largestUser = try answer.count(1)
         usage.reservations = try answer.count(2)
         usage.paused = try answer.count(4)
-        usage.active = try answer.count(3) - usage.paused
+        usage.warm = try answer.count(9)
+        usage.warmPending = try answer.count(10)
+        usage.active = try answer.count(3) - usage.paused - usage.warm
         usage.outbox = try answer.count(5)
         usage.oldestKill = try answer.duration(6)
         usage.intents = try answer.count(7)

@@ -22,7 +22,11 @@ extension Scripts {
         local releasing = text(call('SCARD', P .. 'releasing:' .. user))
         if taken >= number(4) then return {'limited', 'user', text(taken), releasing} end
         local all = call('HLEN', P .. 'slots')
-        if all >= number(5) then return {'limited', 'total', text(all), releasing} end
+        -- The next free slot is somebody's whom the total limit refused, not the pool's.
+        if all >= number(5) or (isWarm(key) and call('EXISTS', P .. 'wanted') == 1) then
+            if not isWarm(key) then call('SET', P .. 'wanted', '1', 'PX', 10000) end
+            return {'limited', 'total', text(all), releasing}
+        end
         local epoch = nextEpoch(0)
         take(token, key)
         hold(key, token)
@@ -37,6 +41,8 @@ extension Scripts {
         local key, lease = arg(1), given(3)
         local h = holding(key)
         if h and h.kind == 'l' and h.token == lease.token then return {h.epoch} end
+        -- The repetition for a pool member that was claimed since: it is somebody's now.
+        if hasChangedHands(lease.token, key) then return {lease.epoch} end
         if not isReservedBy(h, lease.token) then
             closeIntent(lease.token)
             condemn(lease.sandbox, lease.token, key, 'fenced', number(2), lease.epoch)
@@ -44,6 +50,11 @@ extension Scripts {
         end
         closeIntent(lease.token)
         keep(key, lease)
+        if isWarm(key) then
+            call('ZADD', MEMBERS, text(lease.created), key)
+            -- That of a life long past is of no use to anybody.
+            call('PEXPIRE', MEMBERS, 604800000)
+        end
         return {lease.epoch}
         """
     )
@@ -230,6 +241,7 @@ extension Scripts {
         local found = {}
         for i = 1, math.min(limit, #keys) do
             local h = holding(keys[i])
+            if isWarm(keys[i]) and not call('ZSCORE', MEMBERS, keys[i]) then h = nil end
             if h and h.kind == 'l' then table.insert(found, record(keys[i], h)) end
         end
         -- One more lease than asked for exists: so there is another page.

@@ -173,16 +173,19 @@ extension Scripts {
             local first = call('ZRANGE', name, 0, 0, 'WITHSCORES')
             return text(first[2] and now - tonumber(first[2]) or 0)
         end
+        local users = call('ZREVRANGE', P .. 'users', 0, 1, 'WITHSCORES')
         return {
             text(call('HLEN', P .. 'slots')),
-            call('ZREVRANGE', P .. 'users', 0, 0, 'WITHSCORES')[2] or '0',
+            (users[1] == WARM and users[4] or users[1] ~= WARM and users[2]) or '0',
             text(call('SCARD', P .. 'reserved')),
             text(call('ZCARD', P .. 'leases')),
             text(call('SCARD', P .. 'paused')),
             text(call('ZCARD', P .. 'kills:since')),
             oldest(P .. 'kills:since'),
             text(call('ZCARD', P .. 'intents:since')),
-            oldest(P .. 'intents:since')
+            oldest(P .. 'intents:since'),
+            text(call('ZCARD', MEMBERS)),
+            text(call('SCARD', P .. 'reserved:warm'))
         }
         """
     )

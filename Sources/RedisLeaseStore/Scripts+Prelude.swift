@@ -1,3 +1,5 @@
+internal import SandboxCore
+
 extension Scripts {
     /// What all scripts share. Times are microseconds of Redis' own clock: doubles hold them exactly, but print them
     /// only through `text`.
@@ -9,6 +11,8 @@ extension Scripts {
     /// - `intent:<token>`, `intents:due`, `intents:since`; `creations:<owner>`, `owners`: who works on which.
     /// - `kill:<sandbox>`, `kills:due`, `kills:since`: the outbox.
     /// - `dying:<key>`: slots of the key that are not free yet, with the sandbox if it is known.
+    /// - `warm:<incarnation>`: pool members that these books have seen made, oldest first; `reserved:warm`: those
+    ///   being made; `wanted`: the total limit refused somebody lately.
     /// - `replica:<owner>`: who lives; `duty:<duty>`: who does it for all; `epoch`, `incarnation`, `complete`;
     ///   `reply:<operation>`: answers for a moment.
     static let prelude = """
@@ -22,6 +26,10 @@ extension Scripts {
         local function number(i) return tonumber(ARGV[i + 4]) end
         local function text(n) return string.format('%.0f', n) end
         local function userOf(key) return string.match(key, '^([^:]*):') end
+        -- Members of the warm pool are leases of keys that no caller has.
+        local WARM = '\(LeaseKey.warmUser)'
+        local MEMBERS = P .. 'warm:' .. INCARNATION
+        local function isWarm(key) return userOf(key) == WARM end
 
         -- Slots ---------------------------------------------------------------------------------------------------
 
@@ -108,6 +116,7 @@ extension Scripts {
 
         -- The id as earlier managers wrote it; lives as long as the sandbox.
         local function writePlain(key, h, always)
+            if isWarm(key) then return end
             local name = 'sandbox:' .. key
             local present = call('GET', name)
             if present and present ~= h.sandbox and not always then return end
@@ -127,6 +136,7 @@ extension Scripts {
                 'created', text(h.created), 'used', text(h.used), 'expiry', text(h.expiry),
                 'timeout', text(h.timeout), 'paused', h.paused)
             call('SREM', P .. 'reserved', key)
+            call('SREM', P .. 'reserved:warm', key)
             call('SREM', P .. 'releasing:' .. userOf(key), h.token)
             call('ZADD', P .. 'leases', 0, key)
             call(h.paused == '1' and 'SADD' or 'SREM', P .. 'paused', key)
@@ -137,6 +147,7 @@ extension Scripts {
         local function hold(key, token)
             call('HSET', P .. 'lease:' .. key, 'kind', 'r', 'token', token)
             call('SADD', P .. 'reserved', key)
+            if isWarm(key) then call('SADD', P .. 'reserved:warm', key) end
         end
 
         -- Whatever the key holds; slots and intents stay.
@@ -144,11 +155,13 @@ extension Scripts {
             call('DEL', P .. 'lease:' .. key)
             if h.kind == 'r' then
                 call('SREM', P .. 'reserved', key)
+                call('SREM', P .. 'reserved:warm', key)
                 return
             end
             call('ZREM', P .. 'leases', key)
             call('ZREM', P .. 'leases:due', key)
             call('SREM', P .. 'paused', key)
+            if isWarm(key) then call('ZREM', MEMBERS, key) end
             -- Only our own: somebody else may have written another sandbox there.
             if call('GET', 'sandbox:' .. key) == h.sandbox then call('DEL', 'sandbox:' .. key) end
         end
@@ -200,6 +213,23 @@ extension Scripts {
             call('ZADD', P .. 'intents:due', text(now), token)
             call('HSET', P .. 'dying:' .. open.key, token, '')
             disown(token, open.owner)
+        end
+
+        -- Whether a pool member's slot is another key's by now: somebody has claimed it.
+        local function hasChangedHands(token, member)
+            if not isWarm(member) then return false end
+            local holder = call('HGET', P .. 'slots', token)
+            return holder and holder ~= member
+        end
+
+        -- A lease comes back that began as a pool member: what older books say of that member is over.
+        local function endMembership(token, key)
+            local holder = call('HGET', P .. 'slots', token)
+            if not holder or holder == key or not isWarm(holder) then return end
+            local h = holding(holder)
+            if h and h.token == token then drop(holder, h) end
+            closeIntent(token)
+            free(token)
         end
 
         local function fence(key, h)

@@ -14,6 +14,8 @@ extension Scripts {
         """
         local key, lease = arg(1), given(2)
         raiseEpoch(tonumber(lease.epoch))
+        if hasChangedHands(lease.token, key) then return {lease.epoch} end
+        endMembership(lease.token, key)
         local function lose()
             local name = P .. 'kill:' .. lease.sandbox
             local token = call('HGET', name, 'token')
@@ -56,6 +58,7 @@ extension Scripts {
         """
         local key, token, owner, isHeld = arg(1), arg(2), arg(3), arg(6) == '1'
         raiseEpoch(number(4))
+        if hasChangedHands(token, key) then return {} end
         if owner == OWNER then call('SET', P .. 'replica:' .. owner, '1', 'PX', arg(7)) end
         if intent(token) then
             if not isHeld then detach(token) end

@@ -21,7 +21,7 @@ extension FailoverLeaseStore {
             return try await ask { store throws(StoreError) in
                 try await store.reserve(request)
             } alone: { [share] in
-                $0.reserve(share)
+                request.key.isWarm ? .limited(.noPoolAlone) : $0.reserve(share)
             } note: { state, outcome, isAlone, now in
                 guard case .reserved(let epoch) = outcome else { return }
                 state.journal.reserved(request, epoch, now: now)
@@ -50,8 +50,15 @@ extension FailoverLeaseStore {
                 state.journal.condemned(KillTicket(of: lease, .fenced), now: now)
             }
         } catch {
-            // The sandbox exists: the store hears of it as soon as it is back (I3).
-            write { journal, _ in journal.owesCommit(lease) }
+            // The sandbox exists: the store hears of it as soon as it is back (I3). A pool member may have been committed
+            // and claimed, in books that are lost since: it is looked up and killed instead (I5).
+            write { journal, _ in
+                if lease.key.isWarm {
+                    journal.changed(lease.token, to: .detached)
+                } else {
+                    journal.owesCommit(lease)
+                }
+            }
             throw error
         }
     }
@@ -292,12 +299,14 @@ extension FailoverLeaseStore {
         }
     }
 
-    /// See ``LeaseStore/list(user:limit:after:)``.
+    /// See ``LeaseStore/list(user:limit:after:)``. Alone there are no members of the pool: what this process has made for
+    /// it may be somebody's in the shared store.
     public func list(user: String?, limit: Int, after cursor: String?) async throws(StoreError) -> LeasePage {
         try await ask { store throws(StoreError) in
             try await store.list(user: user, limit: limit, after: cursor)
         } alone: {
-            $0.list(user: user, limit: limit, after: cursor)
+            user == LeaseKey.warmUser
+                ? LeasePage(leases: [], cursor: nil) : $0.list(user: user, limit: limit, after: cursor)
         }
     }
 

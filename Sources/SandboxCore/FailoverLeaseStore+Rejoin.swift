@@ -170,8 +170,7 @@ extension FailoverLeaseStore {
             (client?.leasesInMemory() ?? []).map { ($0.sandbox.id, $0.idle) },
             uniquingKeysWith: { min($0, $1) }
         )
-        let page = books.store.list(user: nil, limit: Int.max, after: nil)
-        return page.leases.filter { isNew || !books.known.contains($0.sandbox.id) }
+        return books.store.allLeases.filter { isNew || !books.known.contains($0.sandbox.id) }
             .map { record in
                 var record = record
                 record.idle = min(record.idle, used[record.sandbox.id] ?? record.idle)

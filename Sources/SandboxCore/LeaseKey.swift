@@ -25,7 +25,42 @@ public struct LeaseKey: Hashable, Sendable {
         self.project = project
     }
 
-    /// `user:project`; injective, as no id contains a colon.
+    /// Reads a key back that a manager wrote: one of a caller's, or of a member of the warm pool.
+    ///
+    /// Only for what comes from a store or from a sandbox's labels; what a caller says goes through
+    /// ``init(user:project:)``, which no pool key passes.
+    /// - Throws: `.invalidArgument` if no manager wrote it.
+    public init(recorded user: String, project: String) throws(ManagerError) {
+        guard user == Self.warmUser else {
+            try self.init(user: user, project: project)
+            return
+        }
+        guard !project.isEmpty, project.utf8.count <= 512, project.utf8.allSatisfy({ $0 > 0x20 }) else {
+            throw .invalidArgument("a pool member's name is not well-formed")
+        }
+        self.init(warmProject: project)
+    }
+
+    /// The key of a pool member: unlike every other's, and none that a caller could name.
+    init(warm token: CreationToken, template: String) {
+        self.init(warmProject: Self.warmPrefix(template) + token.rawValue)
+    }
+
+    private init(warmProject project: String) {
+        user = Self.warmUser
+        self.project = project
+    }
+
+    /// The user part of all pool members' keys: no caller's id contains an asterisk.
+    public static let warmUser = "*warm*"
+
+    /// Whether this is the key of a pool member, which is no user's.
+    public var isWarm: Bool { user == Self.warmUser }
+
+    /// How the project part of every member begins that was made of `template`.
+    public static func warmPrefix(_ template: String) -> String { "\(template)*" }
+
+    /// `user:project`; injective, as no user's id contains a colon.
     public var canonical: String { "\(user):\(project)" }
 
     private static func validate(_ id: String, as name: String) throws(ManagerError) {

@@ -13,6 +13,8 @@ public protocol LeaseStore: Sendable {
     func lookup(_ key: LeaseKey) async throws(StoreError) -> StoreEntry?
 
     /// Takes a slot, a new epoch and an intent for `key`, all or nothing (I2).
+    ///
+    /// For a while after the total limit refused somebody, the warm pool gets nothing: the next free slot is theirs.
     func reserve(_ request: ReservationRequest) async throws(StoreError) -> ReserveOutcome
 
     /// Turns a reservation into a lease; the slot moves along.
@@ -26,6 +28,12 @@ public protocol LeaseStore: Sendable {
     /// Its slot counts even above the limits: it exists and costs money, and stops further grants.
     /// - Returns: The epoch, or `nil` if the key holds something already.
     func adopt(_ lease: LeaseRecord) async throws(StoreError) -> Epoch?
+
+    /// Makes a member of the warm pool the lease of a key, under a new epoch; its slot changes hands.
+    ///
+    /// Only a member whose commit these very books have seen is given away: one that was put back, or is known from an
+    /// older state of them, may have been another key's since (I5).
+    func claimWarm(_ request: WarmClaimRequest) async throws(StoreError) -> WarmClaimOutcome
 
     /// Gives up a reservation whose creation surely made nothing: slot and intent are gone.
     func abandon(_ key: LeaseKey, token: CreationToken) async throws(StoreError)
@@ -97,7 +105,8 @@ public protocol LeaseStore: Sendable {
     /// Closes an intent; with sandboxes found they go to the outbox, and the slot with the first of them.
     func resolveIntent(_ intent: Intent, found: [SandboxID]) async throws(StoreError)
 
-    /// Leases in the order of their keys.
+    /// Leases in the order of their keys. Members of the warm pool are nobody's leases: they are listed only for the user
+    /// ``LeaseKey/warmUser``, and only those that can be claimed.
     func list(user: String?, limit: Int, after cursor: String?) async throws(StoreError) -> LeasePage
 
     /// What is held in all, for gauges and statistics.

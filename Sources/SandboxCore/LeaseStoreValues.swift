@@ -89,6 +89,39 @@ public enum ReserveOutcome: Sendable, Hashable {
     case limited(LimitDenial)
 }
 
+/// Asks for a member of the warm pool, to become the lease of a key.
+public struct WarmClaimRequest: Sendable, Hashable {
+    /// For whom.
+    public var key: LeaseKey
+    /// What the member must have been made of.
+    public var template: String
+    /// Slots that one user may hold; the total stays as it is, as the slot only changes hands.
+    public var perUser: Int
+    /// A member that ends sooner is of no use.
+    public var leastLife: Duration
+    /// How long the lease may lie idle.
+    public var idleTimeout: Duration
+
+    /// Bundles the request.
+    public init(key: LeaseKey, template: String, perUser: Int, leastLife: Duration, idleTimeout: Duration) {
+        self.key = key
+        self.template = template
+        self.perUser = perUser
+        self.leastLife = leastLife
+        self.idleTimeout = idleTimeout
+    }
+}
+
+/// What came of asking the warm pool.
+public enum WarmClaimOutcome: Sendable, Hashable {
+    /// The member is the key's lease now, with its slot.
+    case claimed(LeaseRecord)
+    /// No member fits.
+    case empty
+    /// The key holds something, its user has no slot left, or the store cannot say: nothing was looked for.
+    case refused
+}
+
 /// What a store holds for a key.
 public enum StoreEntry: Sendable, Hashable {
     /// A sandbox is leased.
@@ -264,8 +297,6 @@ public struct ListedSandbox: Sendable, Hashable {
 public enum Duty: String, Sendable, CaseIterable, Hashable {
     /// Puts right what differs between books and provider.
     case reconciler
-    /// Keeps the warm pool filled.
-    case poolFiller = "pool_filler"
 }
 
 /// One use of a lease.
@@ -317,7 +348,7 @@ public struct LeasePage: Sendable, Hashable {
 public struct StoreUsage: Sendable, Hashable {
     /// Slots taken by all users.
     public var slots = 0
-    /// The most that one user holds.
+    /// The most that one user holds; the warm pool is none.
     public var largestUser = 0
     /// Reservations that creations work on.
     public var reservations = 0
@@ -325,8 +356,10 @@ public struct StoreUsage: Sendable, Hashable {
     public var active = 0
     /// Leases whose sandbox is paused.
     public var paused = 0
-    /// Members of the warm pool; they take slots too.
+    /// Members of the warm pool that can be claimed; they take slots too.
     public var warm = 0
+    /// Those of the reservations that are for the warm pool.
+    public var warmPending = 0
     /// Sandboxes in the kill outbox.
     public var outbox = 0
     /// Age of the oldest of them; zero when there is none.

@@ -38,6 +38,11 @@ public final class MemoryLeaseStore: LeaseStore {
         ledger.withLock { $0.adopt(lease, now: time.now(), wallNow: time.wallNow()) }
     }
 
+    /// See ``LeaseStore/claimWarm(_:)``.
+    public func claimWarm(_ request: WarmClaimRequest) -> WarmClaimOutcome {
+        ledger.withLock { $0.claimWarm(request, now: time.now(), wallNow: time.wallNow()) }
+    }
+
     /// See ``LeaseStore/abandon(_:token:)``.
     public func abandon(_ key: LeaseKey, token: CreationToken) {
         ledger.withLock { $0.abandon(key, token: token) }
@@ -133,6 +138,15 @@ public final class MemoryLeaseStore: LeaseStore {
     /// See ``LeaseStore/account(of:)``.
     public func account(of key: LeaseKey) -> KeyAccount {
         ledger.withLock { $0.account(of: key, now: time.now()) }
+    }
+
+    /// Every lease, pool members included.
+    var allLeases: [LeaseRecord] {
+        ledger.withLock { ledger in
+            ledger.holdings.values.compactMap { holding in
+                if case .lease(let kept) = holding { kept.current(now: time.now()) } else { nil }
+            }
+        }
     }
 
     /// See ``LeaseStore/usage()``.

@@ -120,6 +120,7 @@ extension SandboxManager {
             )
             let giveUp = min(deadline, runtime.time.now() + configuration.releaseWait)
             var pause: Duration = .milliseconds(20)
+            var yielded: CreationToken?
             while true {
                 let outcome = try await asked { () async throws(StoreError) in try await store.reserve(request) }
                 let refusal: ManagerError
@@ -133,10 +134,13 @@ extension SandboxManager {
                     refusal = .creationInProgress(retryAfter: .seconds(1))
                 case .limited(let denial) where denial.isOnlyReleasing:
                     refusal = .releasing(retryAfter: denial.retryAfter)
+                case .limited(let denial) where denial.scope == .total:
+                    // A sandbox that nobody uses yet is no reason to refuse somebody.
+                    yielded = await yieldedSlot(yielded)
+                    guard yielded != nil else { throw refused(denial) }
+                    refusal = .releasing(retryAfter: denial.retryAfter)
                 case .limited(let denial):
-                    observer.limitRejected(denial.scope)
-                    counters.rejected.increment()
-                    throw .limited(denial)
+                    throw refused(denial)
                 }
                 let patience = if case .releasing = refusal { giveUp } else { deadline }
                 guard runtime.time.now() + pause < patience else { throw refusal }
@@ -144,6 +148,12 @@ extension SandboxManager {
                 pause = min(pause * 2, .milliseconds(250))
             }
         }
+    }
+
+    private func refused(_ denial: LimitDenial) -> ManagerError {
+        observer.limitRejected(denial.scope)
+        counters.rejected.increment()
+        return .limited(denial)
     }
 
     private func abandon(_ key: LeaseKey, _ reservation: Reservation) async throws(ManagerError) {

@@ -20,6 +20,7 @@ extension SandboxManager {
             try await lookUpAtProvider(key)
             if let grant = try await grantFromStore(key, ticket) { return grant }
         }
+        if let grant = try await grantFromPool(key, options, ticket) { return grant }
         return try await grantFromCreation(key, options, ticket)
     }
 
@@ -181,7 +182,7 @@ extension SandboxManager {
             try await forget(lease)
             return nil
         case let info?:
-            guard isOwned(info, by: record.key) else {
+            guard isOwned(info, by: record.key, record.token) else {
                 observer.ownershipMismatched()
                 log.error("a stored sandbox carries another owner's labels", metadata: ["key": "\(record.key)"])
                 note(record.key, "owner mismatch: the sandbox is not touched")
@@ -210,8 +211,11 @@ extension SandboxManager {
     }
 
     /// Whether the labels name the key; a sandbox without our labels is believed to be what the store says (I5).
-    func isOwned(_ info: SandboxInfo, by key: LeaseKey) -> Bool {
-        if let labels = info.labels { return labels.key == key }
+    ///
+    /// Labels cannot be changed, so a sandbox from the warm pool goes on naming the pool. It is the key's only if the
+    /// store says so under that very creation.
+    func isOwned(_ info: SandboxInfo, by key: LeaseKey, _ token: CreationToken? = nil) -> Bool {
+        if let labels = info.labels { return labels.key == key || (labels.key.isWarm && labels.token == token) }
         let user = info.metadata["user_id"] ?? key.user
         let project = info.metadata["project_id"] ?? key.project
         return user == key.user && project == key.project
@@ -243,7 +247,7 @@ extension SandboxManager {
         }
         guard wasThere else { return }
         note(lease.key, "gone: \(lease.sandbox.id)")
-        observer.leaseEnded(.gone, after: runtime.time.now() - lease.created)
+        if !lease.key.isWarm { observer.leaseEnded(.gone, after: runtime.time.now() - lease.created) }
     }
 
     /// The lease ends and its sandbox goes to the outbox.
@@ -258,7 +262,8 @@ extension SandboxManager {
 
     /// Books the end of a lease and starts the kill.
     func ended(_ ticket: KillTicket, _ reason: KillReason, created: MonotonicInstant) {
-        observer.leaseEnded(reason.leaseEnd, after: runtime.time.now() - created)
+        // A pool member was nobody's lease.
+        if ticket.key?.isWarm != true { observer.leaseEnded(reason.leaseEnd, after: runtime.time.now() - created) }
         if let key = ticket.key { note(key, "ended (\(reason.rawValue)): \(ticket.sandbox)") }
         runtime.spawner.spawn("kill") { _ = await self.kill(ticket) }
     }

@@ -10,6 +10,9 @@ extension SandboxManager {
         gauges.leasesActive = usage.active
         gauges.leasesPaused = usage.paused
         gauges.leasesReleasing = usage.outbox
+        gauges.warmPool.ready = usage.warm
+        gauges.warmPool.target = configuration.warmPool.target
+        gauges.warmPool.pending = usage.warmPending
         gauges.userLocks = locks.gauges()
         gauges.providerBreaker = provider.breakerState()
         gauges.storeBreaker = store.breaker
@@ -58,6 +61,14 @@ extension SandboxManager {
                 limit: total,
                 oldestIdle: usage.oldestKill,
                 idleLimit: .seconds(600)
+            ),
+            CollectionGauges(
+                name: .warmPool,
+                entries: usage.warm,
+                // As large as the target while all is well; only slots bound it.
+                limit: total,
+                oldestIdle: .zero,
+                idleLimit: configuration.maxAge
             ),
             rateBuckets(),
             orphans(),

@@ -32,6 +32,7 @@ extension SandboxManager {
             .outbox: configuration.outboxInterval,
             .extender: configuration.extenderInterval,
             .reconciler: configuration.reconciler.interval,
+            .poolFiller: PoolSchedule.interval,
         ]
     }
 
@@ -55,7 +56,7 @@ extension SandboxManager {
                 case .outbox: try await workOutbox()
                 case .extender: try await extendUsed()
                 case .reconciler: try await reconcile()
-                case .poolFiller: Tally()
+                case .poolFiller: try await fillPool()
                 }
             observer.loopItems(loop, .scanned, count: tally.scanned)
             observer.loopItems(loop, .acted, count: tally.acted)
@@ -127,12 +128,13 @@ extension SandboxManager {
             // It may have been extended or resumed since: both the store and memory must still say so.
             guard try await isExpired(record), removeExpired(record) else { return false }
         }
+        let reason: KillReason = record.key.isWarm ? .warmExpired : due.reason
         let ticket = try await asked { () async throws(StoreError) in
             try await store.end(
                 record.key,
                 epoch: record.epoch,
                 idleFor: due.reason == .idle ? record.idleTimeout : nil,
-                reason: due.reason
+                reason: reason
             )
         }
         guard let ticket else { return false }
@@ -140,7 +142,7 @@ extension SandboxManager {
             "reaped a lease",
             metadata: ["key": "\(record.key)", "reason": "\(due.reason.rawValue)"]
         )
-        ended(ticket, due.reason, created: now - record.age)
+        ended(ticket, reason, created: now - record.age)
         return true
     }
 
@@ -209,7 +211,8 @@ extension SandboxManager {
             let infos = try await called { () async throws(ProviderError) in
                 try await provider.list(.token(intent.token, environment: configuration.environment))
             }
-            if intent.isHeld { return try await takeOver(intent, infos) }
+            // A pool member whose maker died is not worth taking over.
+            if intent.isHeld, !intent.key.isWarm { return try await takeOver(intent, infos) }
             // Whatever carries another owner's labels is not ours to kill, token or not (I5).
             let found = infos.filter { isOwned($0, by: intent.key) }.map(\.sandbox.id)
             // A sandbox may show up late: absence counts only after every way to appear has closed.

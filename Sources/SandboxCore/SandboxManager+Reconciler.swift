@@ -83,11 +83,12 @@ extension SandboxManager {
         // What carries no labels of ours, or another fleet's, is somebody else's.
         let listed = found.filter { $0.labels?.environment == configuration.environment }
         let strays = try await unaccounted(listed)
-        let leases = try await leases()
+        let leases = try await leases(of: nil)
+        let members = store.usage().warm > 0 ? try await self.leases(of: LeaseKey.warmUser) : []
         let ids = Set(found.map(\.sandbox.id))
         // One that was made since cannot be in the listing.
         let age = runtime.time.now() - began
-        let missing = leases.filter { !ids.contains($0.sandbox.id) && $0.age > age }
+        let missing = (leases + members).filter { !ids.contains($0.sandbox.id) && $0.age > age }
         let running = listed.filter { $0.state == .running }.map(\.sandbox.id)
         var comparison = Comparison(
             began: began,
@@ -123,13 +124,13 @@ extension SandboxManager {
         return strays
     }
 
-    private func leases() async throws(ManagerError) -> [LeaseRecord] {
+    private func leases(of user: String?) async throws(ManagerError) -> [LeaseRecord] {
         var leases: [LeaseRecord] = []
         var cursor: String?
         repeat {
             let after = cursor
             let page = try await asked { () async throws(StoreError) in
-                try await store.list(user: nil, limit: Self.page, after: after)
+                try await store.list(user: user, limit: Self.page, after: after)
             }
             leases += page.leases
             cursor = page.cursor
@@ -184,7 +185,9 @@ extension SandboxManager {
     /// Leases strays to the keys that they were made for, where those hold nothing else.
     func adopt(_ strays: [SandboxInfo]) async -> Tally {
         var tally = Tally()
-        let byKey = Dictionary(grouping: strays, by: \.labels?.key)
+        // Who used a sandbox of the warm pool since it was made, its labels do not tell: nobody gets it (I5).
+        let owned = strays.filter { $0.labels?.key.isWarm == false }
+        let byKey = Dictionary(grouping: owned, by: \.labels?.key)
         let outcomes = await inParallel(Array(byKey)) { entry -> Int? in
             guard let key = entry.key else { return 0 }
             return await self.takeOver(entry.value, key)

@@ -43,7 +43,9 @@ extension SandboxManager {
     /// The leases that end with this process: all, or those it served where others go on with the rest.
     private func doomed() async -> [LeaseRecord] {
         guard store.mode == .memory else { return leasesInMemory() }
-        return (try? await store.list(user: nil, limit: 256, after: nil))?.leases ?? []
+        let leases = (try? await store.list(user: nil, limit: 256, after: nil))?.leases ?? []
+        // In a store of this process the warm pool ends with it too.
+        return leases + ((try? await store.list(user: LeaseKey.warmUser, limit: 256, after: nil))?.leases ?? [])
     }
 
     /// Until nothing is left, and nothing is under way that could leave something.
@@ -65,7 +67,7 @@ extension SandboxManager {
                         reason: .shutdown
                     )
                 else { return }
-                self.observer.leaseEnded(.shutdown, after: record.age)
+                if !record.key.isWarm { self.observer.leaseEnded(.shutdown, after: record.age) }
                 await self.kill(ticket)
             }
         }

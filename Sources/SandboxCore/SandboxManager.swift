@@ -35,6 +35,7 @@ public actor SandboxManager {
     nonisolated let rates: Mutex<CreationRateLimiter>
     nonisolated let pacer = Mutex(CreationPacer())
     nonisolated let retryBudget = Mutex(RetryBudget())
+    nonisolated let pool: Mutex<PoolSchedule>
     /// The last time that any sandbox answered a probe: one that is silent while others answer is ill.
     nonisolated let lastAnswer: Mutex<MonotonicInstant?> = Mutex(nil)
 
@@ -78,6 +79,7 @@ public actor SandboxManager {
             )
         )
         rates = Mutex(CreationRateLimiter(configuration.creationRate))
+        pool = Mutex(PoolSchedule(perSecond: configuration.warmPool.perSecond))
         store.join(self)
     }
 
@@ -243,6 +245,8 @@ public actor SandboxManager {
 
     /// Notes an event of a key for whoever asks later.
     nonisolated func note(_ key: LeaseKey, _ event: String) {
+        // Nobody can ask for the key of a pool member.
+        guard !key.isWarm else { return }
         let at = runtime.time.wallNow()
         let forgotten = recorder.withLock { $0.record(key, event, at: at) }
         for _ in 0..<forgotten { observer.collectionEvicted(.flightRecorder, .capacity) }

@@ -54,6 +54,7 @@ extension StoreLedger {
 
     mutating func drop(_ kept: Kept) {
         holdings[kept.record.key] = nil
+        members.remove(kept.record.key)
         if kept.record.isPaused { pausedCount -= 1 } else { activeCount -= 1 }
     }
 

@@ -32,7 +32,8 @@ extension StoreLedger {
 
     func list(user: String?, limit: Int, after cursor: String?, now: MonotonicInstant) -> LeasePage {
         let keys = holdings.keys
-            .filter { key in user.map { $0 == key.user } ?? true }
+            .filter { key in user.map { $0 == key.user } ?? !key.isWarm }
+            .filter { key in !key.isWarm || members.contains(key) }
             .map { (name: $0.canonical, key: $0) }
             .filter { entry in cursor.map { entry.name > $0 } ?? true }
             .sorted { $0.name < $1.name }
@@ -73,13 +74,19 @@ extension StoreLedger {
     func usage(now: MonotonicInstant) -> StoreUsage {
         var usage = StoreUsage()
         usage.slots = slots.count
-        usage.largestUser = users.values.reduce(0) { max($0, $1.taken) }
-        usage.active = activeCount
+        usage.largestUser = users.reduce(0) { $1.key == LeaseKey.warmUser ? $0 : max($0, $1.value.taken) }
+        // A member that nobody can claim is perhaps somebody's.
+        usage.active = activeCount - members.count
+        usage.warm = members.count
         usage.paused = pausedCount
         usage.reservations = holdings.count - activeCount - pausedCount
         usage.outbox = outbox.count
         usage.oldestKill = outbox.values.reduce(.zero) { max($0, now - $1.since) }
         usage.intents = intents.count
+        usage.warmPending = intents.count { token, open in
+            guard open.key.isWarm, case .reservation(token) = holdings[open.key] else { return false }
+            return true
+        }
         usage.oldestIntent = intents.values.reduce(.zero) { max($0, now - $1.since) }
         return usage
     }

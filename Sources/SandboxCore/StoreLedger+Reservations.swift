@@ -14,7 +14,10 @@ extension StoreLedger {
         case nil:
             break
         }
-        if let denial = denial(for: request.key.user, request.limits) { return .limited(denial) }
+        if let denial = denial(for: request.key.user, request.limits) ?? poolDenial(for: request, now: now) {
+            if denial.scope == .total, !request.key.isWarm { wantedUntil = now + Self.wantedFor }
+            return .limited(denial)
+        }
         let epoch = nextEpoch(after: nil, wallNow: wallNow)
         take(request.token, for: request.key)
         holdings[request.key] = .reservation(request.token)
@@ -40,6 +43,8 @@ extension StoreLedger {
 
     mutating func commit(_ record: LeaseRecord, now: MonotonicInstant, claim: Duration = .zero) -> Epoch? {
         if case .lease(let kept) = holdings[record.key], kept.record.token == record.token { return kept.record.epoch }
+        // The repetition for a pool member that was claimed since: it is somebody's now.
+        if hasChangedHands(record.token, since: record.key) { return record.epoch }
         guard case .reservation(record.token) = holdings[record.key] else {
             condemn(KillTicket(of: record, .fenced), now: now, claim: claim)
             intents[record.token] = nil
@@ -47,6 +52,7 @@ extension StoreLedger {
         }
         intents[record.token] = nil
         keep(record, now: now)
+        if record.key.isWarm { members.insert(record.key) }
         return record.epoch
     }
 

@@ -2,6 +2,8 @@
 extension StoreLedger {
     mutating func restore(_ record: LeaseRecord, now: MonotonicInstant) -> RestoreOutcome {
         lastEpoch = max(lastEpoch, record.epoch.rawValue)
+        if hasChangedHands(record.token, since: record.key) { return .kept(record.epoch) }
+        endMembership(of: record)
         if outbox[record.sandbox.id] != nil {
             condemn(record, now: now)
             return .superseded
@@ -41,6 +43,7 @@ extension StoreLedger {
     mutating func restore(_ restored: RestoredIntent, now: MonotonicInstant) {
         let request = restored.request
         lastEpoch = max(lastEpoch, restored.epoch.rawValue)
+        guard !hasChangedHands(request.token, since: request.key) else { return }
         if intents[request.token] != nil {
             if !restored.isHeld { detachIntent(request.key, token: request.token, now: now) }
             return

@@ -73,4 +73,8 @@ struct StoreLedger {
     var lastEpoch: Int64 = 0
     var activeCount = 0
     var pausedCount = 0
+    /// Pool members that can be claimed.
+    var members: Set<LeaseKey> = []
+    /// Until then the pool gets no slot: the total limit refused somebody.
+    var wantedUntil: MonotonicInstant?
 }

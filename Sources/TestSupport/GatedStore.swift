@@ -5,7 +5,7 @@ internal import Synchronization
 public final class GatedStore: LeaseStore {
     /// The calls that can be gated.
     public enum Gate: Hashable, Sendable {
-        case lookup, reserve, commit, release, end, extend, touch, dueLeases
+        case lookup, reserve, commit, claimWarm, release, end, extend, touch, dueLeases
     }
 
     /// Where a caller waits.
@@ -103,6 +103,10 @@ public final class GatedStore: LeaseStore {
     /// Passed on, gated.
     public func commit(_ lease: LeaseRecord) async throws(StoreError) -> Epoch? {
         try await gated(.commit) { () async throws(StoreError) in try await inner.commit(lease) }
+    }
+    /// Passed on, gated.
+    public func claimWarm(_ request: WarmClaimRequest) async throws(StoreError) -> WarmClaimOutcome {
+        try await gated(.claimWarm) { () async throws(StoreError) in try await inner.claimWarm(request) }
     }
     /// Passed on.
     public func abandon(_ key: LeaseKey, token: CreationToken) async throws(StoreError) {

@@ -219,6 +219,10 @@ extension StandInSharedStore {
     /// Passed on.
     public func adopt(_ lease: LeaseRecord) async throws(StoreError) -> Epoch? { try call { $0.adopt(lease) } }
     /// Passed on.
+    public func claimWarm(_ request: WarmClaimRequest) async throws(StoreError) -> WarmClaimOutcome {
+        try call { $0.claimWarm(request) }
+    }
+    /// Passed on.
     public func abandon(_ key: LeaseKey, token: CreationToken) async throws(StoreError) {
         try call { $0.abandon(key, token: token) }
     }

@@ -21,14 +21,6 @@ struct Daemon {
         LoggingSystem.bootstrap { LineLogHandler(label: $0, format: format, level: level) }
         log = Logger(label: "sandbox-manager")
         for warning in loaded.warnings { log.warning("configuration", metadata: ["warning": "\(warning)"]) }
-        for entry in loaded.effective.entries where entry.source != .builtIn && Self.isUnused(entry.key) {
-            log.warning("a setting has no effect in this build", metadata: ["key": "\(entry.key)"])
-        }
-    }
-
-    /// Settings that are read and checked, but that nothing obeys yet.
-    private static func isUnused(_ key: String) -> Bool {
-        ["pool."].contains { key.hasPrefix($0) }
     }
 
     func run() async throws {

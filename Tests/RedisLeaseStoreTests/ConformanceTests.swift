@@ -159,6 +159,33 @@ struct ConformanceTests {
         try await contract(repeated).attaches()
     }
 
+    @Test(arguments: [false, true])
+    func `a claim makes a member of the pool the lease of a key, with its slot`(repeated: Bool) async throws {
+        try await contract(repeated).claimsMembers()
+    }
+
+    @Test(arguments: [false, true])
+    func `I5 of many who claim at once nobody gets another's sandbox`(repeated: Bool) async throws {
+        try await contract(repeated).givesAMemberOnce()
+    }
+
+    @Test(arguments: [false, true])
+    func `I2 the pool takes no more than its target, and nothing before somebody who was refused`(repeated: Bool)
+        async throws
+    {
+        try await contract(repeated).limitsThePool()
+    }
+
+    @Test(arguments: [false, true])
+    func `late words about the making of a member do nothing to whoever claimed it`(repeated: Bool) async throws {
+        try await contract(repeated).keepsClaimsFromLateWords()
+    }
+
+    @Test(arguments: [false, true])
+    func `I5 a member that may have been used is given to nobody`(repeated: Bool) async throws {
+        try await contract(repeated).neverGivesAwayWhatMayHaveBeenUsed()
+    }
+
     private func contract(_ repeated: Bool) -> LeaseStoreContract {
         LeaseStoreContract {
             var tuning = Tuning()

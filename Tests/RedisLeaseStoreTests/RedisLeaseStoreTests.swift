@@ -124,7 +124,6 @@ struct RedisLeaseStoreTests {
             let (one, other) = (try await world.replica("one"), try await world.replica("other"))
             #expect(try await one.takeDuty(.reconciler, for: .milliseconds(300)))
             #expect(try await !other.takeDuty(.reconciler, for: .seconds(60)))
-            #expect(try await other.takeDuty(.poolFiller, for: .seconds(60)), "each duty is its own")
             #expect(try await one.takeDuty(.reconciler, for: .milliseconds(300)), "whoever has it keeps it")
             try await world.pass(.milliseconds(310))
             #expect(try await other.takeDuty(.reconciler, for: .seconds(60)))

@@ -119,6 +119,26 @@ import Testing
         try await contract.repairsNothingThatIsInOrder()
     }
 
+    @Test func `a claim makes a member of the pool the lease of a key, with its slot`() async throws {
+        try await contract.claimsMembers()
+    }
+
+    @Test func `I5 of many who claim at once nobody gets another's sandbox`() async throws {
+        try await contract.givesAMemberOnce()
+    }
+
+    @Test func `I2 the pool takes no more than its target, and nothing before somebody who was refused`() async throws {
+        try await contract.limitsThePool()
+    }
+
+    @Test func `late words about the making of a member do nothing to whoever claimed it`() async throws {
+        try await contract.keepsClaimsFromLateWords()
+    }
+
+    @Test func `I5 a member that may have been used is given to nobody`() async throws {
+        try await contract.neverGivesAwayWhatMayHaveBeenUsed()
+    }
+
     @Test func `a store keeps its name, and says when it is complete`() async throws {
         try await contract.attaches()
     }

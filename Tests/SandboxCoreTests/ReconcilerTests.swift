@@ -213,6 +213,30 @@ struct ReconcilerTests {
         #expect(world.observer.record.sandboxSeconds[.killing] == 700, "at most two intervals")
     }
 
+    @Test func `I5: a sandbox of the pool that no book knows is nobody's, and dies after the grace`() async throws {
+        let world = World { $0.warmPool.target = 1 }
+        let token = CreationToken("warm")
+        let stray = world.provider.plant(order(LeaseKey(warm: token, template: "base"), token.rawValue))
+        await world.manager.round(.reconciler)
+        #expect(world.manager.gauges().usage.slots == 0, "somebody may have used it")
+        world.time.advance(by: .seconds(120))
+        await world.manager.round(.reconciler)
+        await world.manager.round(.outbox)
+        #expect(world.provider.live[stray] == nil)
+        #expect(world.observer.record.orphans == [.killed: 1])
+    }
+
+    @Test func `I4: a member of the pool that is gone is forgotten, and no lease has ended`() async throws {
+        let world = World { $0.warmPool.target = 1 }
+        await world.manager.round(.poolFiller)
+        #expect(await eventually { world.manager.gauges().usage.warm == 1 })
+        world.time.advance(by: .seconds(1))
+        for sandbox in world.provider.live.keys { world.provider.vanish(sandbox) }
+        await world.manager.round(.reconciler)
+        #expect(world.manager.gauges().usage.warm == 0 && world.manager.gauges().usage.slots == 0)
+        #expect(world.observer.record.leasesEnded.isEmpty)
+    }
+
     // MARK: Fleets
 
     @Test func `of two replicas one puts right; a dead one is followed within two rounds`() async throws {

@@ -259,8 +259,8 @@ import Testing
         let world = World()
         let manager = world.manager
         let running = Task { await manager.run() }
-        #expect(await world.time.sleepers(atLeast: 5))
-        #expect(world.time.pendingDelays == [1, 1, 10, 30, 300].map { .seconds($0) })
+        #expect(await world.time.sleepers(atLeast: 6))
+        #expect(world.time.pendingDelays == [1, 1, 1, 10, 30, 300].map { .seconds($0) })
         #expect(
             await world.passing(.seconds(1), atMost: 60) { world.observer.record.loops[.reaper] == [.ok: 1] }
         )
