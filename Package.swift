@@ -17,12 +17,16 @@ let strictC: [CSetting] = [.define("_GNU_SOURCE"), .treatAllWarnings(as: .error)
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 let httpTypes: Target.Dependency = .product(name: "HTTPTypes", package: "swift-http-types")
+let coreMetrics: Target.Dependency = .product(name: "CoreMetrics", package: "swift-metrics")
 
 let package = Package(
     name: "sandbox-manager",
     products: [
+        // Of use without the daemon: docs/PROMETHEUS_CLIENT.md.
+        .library(name: "PrometheusClient", targets: ["PrometheusClient"]),
+        .library(name: "MetricsAdapter", targets: ["MetricsAdapter"]),
         // For the benchmarks, which are a package of their own.
-        .library(name: "RedisClient", targets: ["RedisClient"])
+        .library(name: "RedisClient", targets: ["RedisClient"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
@@ -35,6 +39,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-crypto", exact: "4.5.2"),
         .package(url: "https://github.com/apple/swift-http-types", exact: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-metrics", exact: "2.13.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", exact: "2.13.0"),
     ],
     targets: [
@@ -67,6 +72,7 @@ let package = Package(
 
         // Metrics.
         .target(name: "PrometheusClient", swiftSettings: pure),
+        .target(name: "MetricsAdapter", dependencies: [coreMetrics, "PrometheusClient"], swiftSettings: pure),
         .target(name: "ManagerMetrics", dependencies: ["PrometheusClient", "SandboxCore"], swiftSettings: pure),
 
         // Adapters.
@@ -181,6 +187,11 @@ let package = Package(
         .testTarget(
             name: "OperatorClientTests",
             dependencies: ["OperatorClient", "TestSupport"],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "MetricsAdapterTests",
+            dependencies: [coreMetrics, "MetricsAdapter", "PrometheusClient", "TestSupport"],
             swiftSettings: strict
         ),
         .testTarget(

@@ -1,6 +1,5 @@
 internal import Foundation
 internal import Glibc
-internal import Synchronization
 
 /// A program that a drill runs and ends by its id, with what it prints in a file.
 final class ChildProcess: Sendable {
@@ -66,67 +65,4 @@ final class ChildProcess: Sendable {
         let path = ProcessInfo.processInfo.environment["PATH"] ?? "/usr/local/bin:/usr/bin:/bin"
         return path.split(separator: ":").map { "\($0)/\(name)" }.first { access($0, X_OK) == 0 }
     }
-}
-
-/// Ways to wait.
-enum Pause {
-    /// Also in a task that was cancelled: for ending what was started.
-    static func always(_ duration: Duration) async {
-        await Task.detached { try? await Task.sleep(for: duration) }.value
-    }
-
-    /// Asks until there is an answer.
-    ///
-    /// - Throws: ``DrillError`` after `limit`; `CancellationError`.
-    static func until<Value>(
-        _ what: @autoclosure () -> String,
-        within limit: Duration,
-        every pause: Duration = .milliseconds(50),
-        _ ask: () async throws -> Value?
-    ) async throws -> Value {
-        let deadline = ContinuousClock.now + limit
-        while true {
-            if let answer = try await ask() { return answer }
-            guard ContinuousClock.now < deadline else { throw DrillError("\(what()): not within \(limit)") }
-            try await Task.sleep(for: pause)
-        }
-    }
-}
-
-/// A folder for the files of drills, removed at the end.
-struct TemporaryFolder: Sendable {
-    let path: String
-
-    init() throws {
-        var template = Array("\(NSTemporaryDirectory())/sandbox-manager-drill-XXXXXX".utf8CString)
-        guard mkdtemp(&template) != nil else { throw DrillError("cannot make a temporary folder (errno \(errno))") }
-        path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    }
-
-    /// A new folder inside.
-    func make(_ name: String) throws -> String {
-        let inner = "\(path)/\(name)"
-        try FileManager.default.createDirectory(atPath: inner, withIntermediateDirectories: true)
-        return inner
-    }
-
-    func remove() { try? FileManager.default.removeItem(atPath: path) }
-}
-
-/// A port of the loopback interface that nobody listens on; another process may take it before it is used.
-func freeLoopbackPort() throws -> UInt16 {
-    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
-    guard descriptor >= 0 else { throw DrillError("no socket (errno \(errno))") }
-    defer { close(descriptor) }
-    var address = sockaddr_in()
-    address.sin_family = sa_family_t(AF_INET)
-    address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-    let isBound = withUnsafeMutablePointer(to: &address) { pointer in
-        pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
-            bind(descriptor, pointer, length) == 0 && getsockname(descriptor, pointer, &length) == 0
-        }
-    }
-    guard isBound else { throw DrillError("no free port (errno \(errno))") }
-    return UInt16(bigEndian: address.sin_port)
 }

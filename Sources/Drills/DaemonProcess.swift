@@ -51,13 +51,19 @@ final class DaemonProcess {
         child = nil
     }
 
+    /// Of its process; nil while it does not run.
+    var id: Int32? { child?.id }
+
     func send(_ signal: Int32) { child?.send(signal) }
 
     /// The last lines it has printed, for a message.
     var lastWords: String { child?.lastWords ?? "" }
 
     private static let prefix = "SANDBOX_MANAGER_"
-    private static let unprefixed: Set<String> = ["REDIS_URL", "E2B_API_KEY", "E2B_API_URL", "E2B_SANDBOX_URL"]
+    private static let unprefixed: Set<String> = [
+        "REDIS_URL", "E2B_API_KEY", "E2B_API_URL", "E2B_SANDBOX_URL",
+        "BUILD_REVISION",
+    ]
     /// Limits of the rate of creations would be in the way of every load.
     private static let defaults = [
         "PROVIDER": "simulated", "LIMITS_TOTAL": "1000", "RATE_CREATES_PER_USER_PER_MINUTE": "0", "RATE_BURST": "0",

@@ -35,6 +35,8 @@ struct Drill: Sendable {
     var cause: String
     /// What every span of time in the rules is divided by.
     var speedup = PrometheusServer.speedup
+    /// How often Prometheus scrapes and evaluates; two scrapes have to fit into the shortest range, two minutes sped up.
+    var interval = PrometheusServer.interval
     var setup = DrillSetup()
     var load = DrillLoad.none
     /// What fires because of how the drill brings the cause about, as opposed to the cause itself.
@@ -49,7 +51,7 @@ struct Drill: Sendable {
     var patience: Duration = .seconds(60)
 
     /// Rules with short windows say nothing at a speedup this large, so other alerts are not judged.
-    var judgesOthers: Bool { speedup <= PrometheusServer.speedup }
+    var judgesOthers: Bool { interval * 2 <= .seconds(120) / speedup }
 }
 
 extension Drill {

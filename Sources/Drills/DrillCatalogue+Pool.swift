@@ -6,7 +6,7 @@ extension DrillCatalogue {
     static let pool = [
         Drill(
             alert: "SandboxManagerWarmPoolEmpty",
-            cause: "the provider answers 500 to every create, and users take what the warm pool has",
+            cause: "the provider has no room for creates, and users take what the warm pool has",
             setup: pooled,
             prepare: untilFilled,
             provoke: drainPool,
@@ -14,7 +14,7 @@ extension DrillCatalogue {
         ),
         Drill(
             alert: "SandboxManagerWarmPoolRefillFailing",
-            cause: "the provider answers 500 to every create, and users take what the warm pool has",
+            cause: "the provider has no room for creates, and users take what the warm pool has",
             setup: pooled,
             prepare: untilFilled,
             provoke: drainPool,
@@ -24,7 +24,11 @@ extension DrillCatalogue {
 
     private static let target = 10
     private static let pooled = DrillSetup(
-        settings: unbroken.settings.merging(["POOL_TARGET": "\(target)", "POOL_PER_SECOND": "\(target)"]) { $1 },
+        settings: unbroken.settings.merging([
+            "POOL_TARGET": "\(target)", "POOL_PER_SECOND": "\(target)",
+            // Else what it last saw at the provider is too old, sped up.
+            "RECONCILER_INTERVAL_SECONDS": "0.5",
+        ]) { $1 },
         needsCloud: true
     )
 
@@ -36,7 +40,7 @@ extension DrillCatalogue {
     }
 
     private static let drainPool: @Sendable (Scene) async throws -> Void = { scene in
-        try await scene.spoilProvider(FakeFault("create", .status))
+        try await scene.spoilProvider(FakeFault("create", .status, status: 503))
         await withTaskGroup(of: Void.self) { group in
             for index in 0..<target { group.addTask { _ = await scene.acquire("taker-\(index)") } }
         }

@@ -3,7 +3,9 @@ public enum DrillCatalogue {
     /// The alerts that can be drilled, each with its cause in a sentence, in the order of their drills.
     public static var entries: [(alert: String, cause: String)] { all.map { ($0.alert, $0.cause) } }
 
-    static let all: [Drill] = [leaks, availability, locks, fleet, pool, provider, store].flatMap(\.self)
+    static let all: [Drill] = [
+        leaks, availability, process, locks, fleet, pool, provider, store, objectives,
+    ].flatMap(\.self)
 
     /// - Throws: If there is no drill for it; the message says which there are.
     static func drill(_ alert: String) throws -> Drill {
@@ -57,9 +59,9 @@ public enum DrillCatalogue {
             provoke: { scene in
                 while !Task.isCancelled {
                     await scene.freezeDaemon()
-                    try? await Task.sleep(for: .milliseconds(430))
+                    try? await Task.sleep(for: .milliseconds(450))
                     await scene.thawDaemon()
-                    try? await Task.sleep(for: .milliseconds(120))
+                    try? await Task.sleep(for: .milliseconds(100))
                 }
             },
             mend: { await $0.thawDaemon() }

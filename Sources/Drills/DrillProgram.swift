@@ -39,8 +39,10 @@ public struct DrillProgram: Sendable {
     /// - Returns: A report for each, in order; of all, if alerts without a drill are among the rules, for these as well.
     /// - Throws: For an alert without a drill, or if Prometheus cannot run; a drill that fails is a report.
     public func run(_ names: [String]) async throws -> [DrillReport] {
-        let drills = try names.isEmpty ? DrillCatalogue.all : names.map(DrillCatalogue.drill)
         let shipped = try alerts.alerts()
+        // Rules of another version may lack some.
+        let known = DrillCatalogue.all.filter { shipped.contains($0.alert) }
+        let drills = try names.isEmpty ? known : names.map(DrillCatalogue.drill)
         var reports: [DrillReport] = []
         for group in Self.groups(drills) { reports += try await run(group) }
         guard names.isEmpty else { return reports }
@@ -57,7 +59,7 @@ public struct DrillProgram: Sendable {
         for drill in drills {
             if let last = groups.indices.last(where: {
                 groups[$0].count < groupSize && groups[$0][0].speedup == drill.speedup
-                    && !groups[$0].contains { $0.alert == drill.alert }
+                    && groups[$0][0].interval == drill.interval && !groups[$0].contains { $0.alert == drill.alert }
             }) {
                 groups[last].append(drill)
             } else {
@@ -69,7 +71,7 @@ public struct DrillProgram: Sendable {
 
     private func run(_ drills: [Drill]) async throws -> [DrillReport] {
         let setups = Dictionary(uniqueKeysWithValues: drills.map { (Self.job(of: $0.alert), $0.setup) })
-        return try await onStage(setups, speedup: drills[0].speedup) { stage, server in
+        return try await onStage(setups, speedup: drills[0].speedup, interval: drills[0].interval) { stage, server in
             try await withThrowingTaskGroup(of: (Int, DrillReport).self) { group in
                 for (index, drill) in drills.enumerated() {
                     let scene = try await stage.scene(Self.job(of: drill.alert))
@@ -95,12 +97,13 @@ public struct DrillProgram: Sendable {
     func onStage<Value>(
         _ setups: [String: DrillSetup],
         speedup: Double,
+        interval: Duration = PrometheusServer.interval,
         _ body: (Stage, PrometheusServer) async throws -> Value
     ) async throws -> Value {
         let stage = try Stage(daemon: daemon, prometheus: prometheus, rules: try alerts.rules())
         progress("starting \(setups.count == 1 ? "a daemon" : "\(setups.count) daemons") and Prometheus")
         let result = await Result.catching {
-            let server = try await stage.open(setups, speedup: speedup)
+            let server = try await stage.open(setups, speedup: speedup, interval: interval)
             return try await body(stage, server)
         }
         await stage.close()

@@ -28,17 +28,22 @@ final class PrometheusServer: Sendable {
         rules: String,
         speedup: Double,
         targets: [String: String],
+        interval: Duration = PrometheusServer.interval,
         allowsShortRanges: Bool = false,
         folder: String,
         web: WebClient
     ) async throws {
         let scaled = try RuleScaling(speedup: speedup).scaled(rules)
-        let twoScrapes = Int((Self.interval * 2) / .milliseconds(1))
+        let twoScrapes = Int((interval * 2) / .milliseconds(1))
         if !allowsShortRanges, let shortest = try RuleScaling.shortestRange(in: scaled), shortest < twoScrapes {
             throw DrillError("at speedup \(speedup) a range is \(shortest) ms and does not span two scrapes")
         }
         try scaled.write(toFile: "\(folder)/rules.yml", atomically: true, encoding: .utf8)
-        try Self.configuration(targets).write(toFile: "\(folder)/prometheus.yml", atomically: true, encoding: .utf8)
+        try Self.configuration(targets, interval).write(
+            toFile: "\(folder)/prometheus.yml",
+            atomically: true,
+            encoding: .utf8
+        )
         let process = try ChildProcess(
             program,
             [
@@ -114,7 +119,7 @@ final class PrometheusServer: Sendable {
 
     // MARK: Inside
 
-    private static func configuration(_ targets: [String: String]) -> String {
+    private static func configuration(_ targets: [String: String], _ interval: Duration) -> String {
         let interval = "\(Int(interval / .milliseconds(1)))ms"
         let jobs = targets.sorted { $0.key < $1.key }.map { job, address in
             "{\"job_name\": \"\(job)\", \"static_configs\": [{\"targets\": [\"\(address)\"]}]}"

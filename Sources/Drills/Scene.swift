@@ -14,10 +14,13 @@ actor Scene {
     /// How often each status was answered to the load; 0 for no answer.
     private(set) var answers: [Int: Int] = [:]
     private var strays = 0
+    private let folder: String
+    private var connections: [Int32] = []
 
     /// Starts everything; the daemon without the drill's faults.
     init(job: String, program: String, setup: DrillSetup, folder: String, web: WebClient) async throws {
         self.job = job
+        self.folder = folder
         self.web = web
         var settings = setup.settings
         let redis = try await setup.needsRedis ? RedisServer(folder: folder) : nil
@@ -50,6 +53,7 @@ actor Scene {
 
     /// Ends all of it, however far it came.
     func close() async {
+        closeConnections()
         await daemon.end()
         await redis?.crash()
         cloudServer?.stop()
@@ -82,6 +86,32 @@ actor Scene {
 
     /// Ends the hang.
     func thawDaemon() { daemon.send(SIGCONT) }
+
+    /// Lowers how many files the daemon may have open.
+    func limitDescriptors(_ count: Int) async throws {
+        guard let id = daemon.id, let program = ChildProcess.find("prlimit") else {
+            throw DrillError("this drill needs prlimit on the PATH (Debian: util-linux)")
+        }
+        let limiter = try ChildProcess(
+            program,
+            ["--pid", String(id), "--nofile=\(count):\(count)"],
+            environment: [:],
+            folder: folder,
+            log: "prlimit.log"
+        )
+        try await Pause.until("prlimit", within: .seconds(5)) { limiter.isRunning ? nil : () }
+    }
+
+    /// Opens connections to the control interface that say nothing.
+    func openConnections(_ count: Int) throws {
+        for _ in 0..<count { connections.append(try connectToLoopback(daemon.api)) }
+    }
+
+    /// Closes them.
+    func closeConnections() {
+        for connection in connections { Glibc.close(connection) }
+        connections = []
+    }
 
     // MARK: The provider
 
@@ -152,9 +182,21 @@ actor Scene {
         }
     }
 
-    private func request(isAcquire: Bool, _ user: String) async -> Int {
+    /// Gives so many users a sandbox each, with an environment of 60 KB.
+    func acquireHeavily(_ count: Int) async {
+        let body = "{\"envs\": {\"HEAVY\": \"\(String(repeating: "x", count: 60_000))\"}}"
+        for start in stride(from: 0, to: count, by: 50) where !Task.isCancelled {
+            await withTaskGroup(of: Void.self) { group in
+                for index in start..<min(start + 50, count) {
+                    group.addTask { _ = await self.request(isAcquire: true, "heavy-\(index)", body: body) }
+                }
+            }
+        }
+    }
+
+    private func request(isAcquire: Bool, _ user: String, body: String? = nil) async -> Int {
         let url = "http://\(daemon.api)/v1/users/\(user)/projects/demo/sandbox"
-        let answer = try? await web.send(isAcquire ? .put : .delete, url, deadline: .seconds(10))
+        let answer = try? await web.send(isAcquire ? .put : .delete, url, body: body, deadline: .seconds(10))
         // Whom the drill itself made leave says nothing about the daemon.
         if answer != nil || !Task.isCancelled { answers[answer?.status ?? 0, default: 0] += 1 }
         return answer?.status ?? 0

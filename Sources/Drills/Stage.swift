@@ -20,7 +20,11 @@ actor Stage {
     }
 
     /// Starts a scene for each job and a Prometheus that scrapes them, and waits until it has.
-    func open(_ setups: [String: DrillSetup], speedup: Double) async throws -> PrometheusServer {
+    func open(
+        _ setups: [String: DrillSetup],
+        speedup: Double,
+        interval: Duration
+    ) async throws -> PrometheusServer {
         for (job, setup) in setups.sorted(by: { $0.key < $1.key }) {
             let inner = try folder.make(job)
             scenes[job] = try await Scene(job: job, program: daemon, setup: setup, folder: inner, web: web)
@@ -32,7 +36,8 @@ actor Stage {
             rules: rules,
             speedup: speedup,
             targets: targets,
-            allowsShortRanges: speedup > PrometheusServer.speedup,
+            interval: interval,
+            allowsShortRanges: interval * 2 > .seconds(120) / speedup,
             folder: try folder.make("prometheus"),
             web: web
         )

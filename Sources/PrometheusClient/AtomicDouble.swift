@@ -14,6 +14,11 @@ struct AtomicDouble: ~Copyable, Sendable {
         update { $0 + amount }
     }
 
+    /// Adds `amount`, which is not negative, and stops at the largest finite number: a sum must not become infinite.
+    func grow(by amount: Double) {
+        update { min($0 + amount, .greatestFiniteMagnitude) }
+    }
+
     /// Stores `value` unless a value at least as large is there.
     func raise(to value: Double) {
         update { max($0, value) }

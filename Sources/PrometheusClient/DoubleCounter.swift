@@ -16,7 +16,7 @@ public final class DoubleCounter: Sendable {
             rejected.record()
             return
         }
-        total.add(amount)
+        total.grow(by: amount)
     }
 
     /// Adds a time in seconds. A negative time is refused like any negative amount.

@@ -34,7 +34,7 @@ public final class Histogram: Sendable {
         }
         var position = 0
         while position < bounds.count, value > bounds[position] { position += 1 }
-        total.add(value)
+        total.grow(by: value)
         buckets[position].wrappingAdd(1, ordering: .relaxed)
     }
 
@@ -79,5 +79,12 @@ extension Histogram: Instrument {
         page.append(contentsOf: prefixes[bounds.count + 2])
         page.appendDecimal(cumulative)
         page.appendLineEnd()
+    }
+}
+
+extension Histogram {
+    /// Says why a histogram can't have these bounds, if it can't; `name` goes into the error.
+    package static func check(bounds: [Double], of name: String) throws(MetricError) {
+        try NameRules.checkBuckets(name: name, bounds: bounds)
     }
 }

@@ -28,4 +28,15 @@ public struct MetricDescription: Hashable, Sendable {
         // Each bound, and `+Inf`, `_sum` and `_count`.
         type == .histogram ? labelValues.count * (bucketBounds.count + 3) : labelValues.count
     }
+
+    func with(labelValues: [[String]]) -> MetricDescription {
+        MetricDescription(
+            name: name,
+            type: type,
+            help: help,
+            labelNames: labelNames,
+            labelValues: labelValues,
+            bucketBounds: bucketBounds
+        )
+    }
 }

@@ -113,20 +113,51 @@ public final class MetricRegistry: Sendable {
         return children
     }
 
+    /// Checks and adds a family without children so far.
+    ///
+    /// - Parameters:
+    ///   - name: The complete name.
+    ///   - type: What is printed in the TYPE line.
+    ///   - help: Printed in the HELP line.
+    ///   - labelNames: In printing order.
+    ///   - bounds: A histogram's bounds.
+    /// - Returns: Where children are added and removed.
+    /// - Throws: What is wrong with the names or bounds; then nothing was added.
+    func registerOpen(
+        _ name: String,
+        type: MetricType,
+        help: String,
+        labelNames: [String],
+        bounds: [Double] = []
+    ) throws(MetricError) -> OpenSeries {
+        try NameRules.checkMetric(name: name, type: type, help: help)
+        try NameRules.checkLabelNames(name: name, labelNames: labelNames)
+        if type == .histogram { try NameRules.checkBuckets(name: name, bounds: bounds) }
+        let series = OpenSeries(
+            MetricDescription(
+                name: name,
+                type: type,
+                help: help,
+                labelNames: labelNames,
+                labelValues: [],
+                bucketBounds: bounds
+            )
+        )
+        try add(MetricFamily(series))
+        return series
+    }
+
     private func add(_ family: MetricFamily) throws(MetricError) {
-        let description = family.description
-        let names = NameRules.claimedNames(name: description.name, type: description.type)
+        let names = NameRules.claimedNames(name: family.name, type: family.type)
         try state.withLock { state throws(MetricError) in
             for name in names where state.claimedNames.contains(name) {
-                throw .nameTaken(name: description.name, clashing: name)
+                throw .nameTaken(name: family.name, clashing: name)
             }
             state.claimedNames.formUnion(names)
             for format in ExpositionFormat.allCases {
                 var families = state.familiesByFormat[format] ?? []
-                let name = MetricFamily.familyName(of: description, in: format)
-                let position = families.firstIndex {
-                    name.precedesInBytes(MetricFamily.familyName(of: $0.description, in: format))
-                }
+                let name = family.name(in: format)
+                let position = families.firstIndex { name.precedesInBytes($0.name(in: format)) }
                 families.insert(family, at: position ?? families.endIndex)
                 state.familiesByFormat[format] = families
             }

@@ -11,10 +11,9 @@ enum NameRules {
             guard name.hasSuffix(counterSuffix) else { throw .counterNameLacksTotal(name) }
             guard isIdentifier(base) else { throw .invalidName(name) }
         }
-        // Readers take these endings for samples of another type.
-        let reserved = type == .counter ? histogramSuffixes : histogramSuffixes + [counterSuffix]
+        // Readers take these endings for samples, and of another type.
         let base = type == .counter ? name.dropLast(counterSuffix.count) : name[...]
-        for suffix in reserved where base.hasSuffix(suffix) {
+        for suffix in histogramSuffixes + [counterSuffix] where base.hasSuffix(suffix) {
             throw .reservedSuffix(name: name, suffix: suffix)
         }
     }
@@ -30,7 +29,7 @@ enum NameRules {
         }
     }
 
-    static func checkLabels(name: String, labelNames: [String], rows: [[String]]) throws(MetricError) {
+    static func checkLabelNames(name: String, labelNames: [String]) throws(MetricError) {
         var seenNames: Set<String> = []
         for label in labelNames {
             guard isIdentifier(label), !label.hasPrefix("__"), label != "le" else {
@@ -38,6 +37,10 @@ enum NameRules {
             }
             guard seenNames.insert(label).inserted else { throw .duplicateLabelName(name: name, label: label) }
         }
+    }
+
+    static func checkLabels(name: String, labelNames: [String], rows: [[String]]) throws(MetricError) {
+        try checkLabelNames(name: name, labelNames: labelNames)
         guard !rows.isEmpty else { throw .noSeries(name: name) }
         var seenRows: Set<[[UInt8]]> = []
         for row in rows {

@@ -28,15 +28,19 @@ public struct Exposition: Sendable {
     public let samples: [Sample]
     /// The text of each TYPE line by its name; a counter's name has no `_total` in OpenMetrics.
     public let types: [String: String]
+    /// The text of each HELP line by its name, unescaped.
+    public let helps: [String: String]
     private let values: [SeriesKey: Double]
 
     /// Reads a page in either format.
     public static func parse(_ text: String) -> Exposition {
         var samples: [Sample] = []
         var types: [String: String] = [:]
+        var helps: [String: String] = [:]
         for line in text.utf8.split(separator: UInt8(ascii: "\n")) {
             switch ExpositionLine(line) {
             case .type(let name, let type): types[name] = type
+            case .help(let name, let text): helps[name] = ExpositionLine.unescapedHelp(text)
             case .sample(let parsed):
                 guard let value = parsed.value else { continue }
                 let labels = Dictionary(parsed.labels.map { ($0.name, $0.value) }, uniquingKeysWith: { $1 })
@@ -44,12 +48,13 @@ public struct Exposition: Sendable {
             default: continue
             }
         }
-        return Exposition(samples: samples, types: types)
+        return Exposition(samples: samples, types: types, helps: helps)
     }
 
-    private init(samples: [Sample], types: [String: String]) {
+    private init(samples: [Sample], types: [String: String], helps: [String: String]) {
         self.samples = samples
         self.types = types
+        self.helps = helps
         values = Dictionary(
             samples.map { (SeriesKey(name: $0.name, labels: $0.labels), $0.value) },
             uniquingKeysWith: { $1 }

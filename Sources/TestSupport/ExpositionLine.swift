@@ -19,7 +19,6 @@ enum ExpositionLine {
     /// `line` is without the `\n` at its end.
     init(_ line: some Collection<UInt8>) {
         let bytes = Array(line)
-        let text = String(decoding: bytes, as: UTF8.self)
         guard let first = bytes.first else {
             self = .blank
             return
@@ -29,14 +28,30 @@ enum ExpositionLine {
             self = .sample(scanner.scan())
             return
         }
-        let words = text.split(separator: " ", maxSplits: 3, omittingEmptySubsequences: false).map(String.init)
+        // Split as bytes: a space and an accent after it are one `Character`.
+        let words = bytes.split(separator: UInt8(ascii: " "), maxSplits: 3, omittingEmptySubsequences: false)
+            .map { String(decoding: $0, as: UTF8.self) }
         switch words.dropFirst().first {
-        case "EOF" where text == "# EOF": self = .endOfFile
+        case "EOF" where bytes.elementsEqual("# EOF".utf8): self = .endOfFile
         case "HELP" where words[0] == "#" && words.count >= 3:
             self = .help(name: words[2], text: words.count == 4 ? words[3] : "")
         case "TYPE" where words[0] == "#" && words.count == 4: self = .type(name: words[2], type: words[3])
         default: self = .comment
         }
+    }
+
+    /// Undoes the escaping of a help text. OpenMetrics escapes one character more, which the text format never does.
+    static func unescapedHelp(_ text: String) -> String {
+        var unescaped: [UInt8] = []
+        var bytes = text.utf8.makeIterator()
+        while let byte = bytes.next() {
+            guard byte == UInt8(ascii: "\\"), let escaped = bytes.next() else {
+                unescaped.append(byte)
+                continue
+            }
+            unescaped.append(escaped == UInt8(ascii: "n") ? UInt8(ascii: "\n") : escaped)
+        }
+        return String(decoding: unescaped, as: UTF8.self)
     }
 
     /// Reads a number as both formats spell it; nil for anything else, also for what only one reader accepts.

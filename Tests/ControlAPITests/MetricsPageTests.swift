@@ -32,6 +32,18 @@ import Testing
         #expect(ExpositionChecker.problems(in: open.response.body, format: .openMetrics).isEmpty)
     }
 
+    @Test(arguments: ["image/png", "text/plain;q=0, application/openmetrics-text;q=0", "*/*;q=0", "", "rubbish;;q=x,"])
+    func `what accepts no format gets the text format, never 406`(accept: String) async throws {
+        let fixture = try APIFixture()
+        for method in [HTTPRequest.Method.get, .head] {
+            let reply = await get(fixture, "/metrics", method, accept: accept)
+            #expect(reply.status == 200)
+            #expect(
+                ExpositionChecker.problems(inContentType: reply[header: .contentType], format: .text).isEmpty
+            )
+        }
+    }
+
     @Test func `requests of both listeners are counted`() async throws {
         let fixture = try APIFixture()
         _ = await fixture.send(.put, APIFixture.sandbox)

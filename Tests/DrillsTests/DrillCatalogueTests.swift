@@ -4,16 +4,17 @@ import Testing
 @testable import Drills
 
 @Suite struct `Drills and the shipped alerts` {
-    @Test func `every alert has a drill, and every drill an alert`() throws {
+    @Test func `every alert has a drill, and no more than one`() throws {
         let drilled = DrillCatalogue.all.map(\.alert)
-        #expect(Set(drilled) == Set(try shippedAlerts().alerts()))
+        #expect(Set(try shippedAlerts().alerts()).subtracting(drilled).isEmpty)
         #expect(Set(drilled).count == drilled.count)
     }
 
     @Test func `companions and side effects are alerts, and never the alert itself`() throws {
         let alerts = try shippedAlerts()
-        let names = Set(try alerts.alerts())
-        for drill in DrillCatalogue.all {
+        let shipped = try alerts.alerts()
+        let names = Set(DrillCatalogue.all.map(\.alert))
+        for drill in DrillCatalogue.all where shipped.contains(drill.alert) {
             let companions = try alerts.companions(of: drill.alert)
             #expect(companions.isSubset(of: names), "\(drill.alert)")
             #expect(!companions.contains(drill.alert), "\(drill.alert)")

@@ -35,7 +35,7 @@ import Testing
             | alert | cause | speedup | pending (s) | firing (s) | resolved (s) | firing at real windows | result |
             |---|---|---|---|---|---|---|---|
             | SandboxManagerOne | this \\| that | 240 | 0.3 | 3.8 | 2.5 | 15 min | passed |
-            | SandboxManagerTwo | nothing | 21600 |  | 8.0 |  | 48.0 h | **failed**: it is still firing; also fired: \
+            | SandboxManagerTwo | nothing | 21600 |  | 8.0 |  | 2.0 days | **failed**: it is still firing; also fired: \
             SandboxManagerDown |
 
             1 of 2 drills passed.

@@ -149,6 +149,13 @@ import Testing
         )
     }
 
+    @Test(arguments: ["\u{301}", "\u{fe0f}", "\u{200d}x", " two spaces", "\"quoted\"", "\r\u{301}."])
+    func `a help text may begin with anything`(help: String) {
+        let page = "# HELP g \(help)\n# TYPE g gauge\ng 1\n"
+        #expect(ExpositionChecker.problems(in: page, format: .text) == [])
+        #expect(Exposition.parse(page).helps["g"]?.utf8.elementsEqual(help.utf8) == true)
+    }
+
     @Test(arguments: [
         nil, "", "text/plain", "text/plain; version=0.0.4", "text/plain; version=1.0.0; charset=utf-8",
         "text/plain; version=0.0.4; charset=latin1", "text/html; version=0.0.4; charset=utf-8",

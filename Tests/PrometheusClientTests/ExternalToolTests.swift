@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// Other people's programs that read a page, where they are installed.
-private enum Tool {
+enum Tool {
     static let promtool = find(ProcessInfo.processInfo.environment["PROMTOOL"] ?? "promtool")
     /// A Python that has the `prometheus_client` package.
     static let python: String? = {
@@ -89,14 +89,18 @@ private enum Tool {
         #expect(try Tool.run(try #require(Tool.promtool), ["check", "metrics"], input: page).status != 0)
     }
 
+    /// Prints the samples, then the help texts, with all text in hexadecimal.
     private static let readOpenMetrics = """
         import json, sys
         from prometheus_client.openmetrics.parser import text_string_to_metric_families
         page = sys.stdin.buffer.read().decode("utf-8")
-        for family in text_string_to_metric_families(page):
+        families = list(text_string_to_metric_families(page))
+        for family in families:
             for sample in family.samples:
                 labels = "".join(f"{k}={v.encode().hex()};" for k, v in sorted(sample.labels.items()))
                 print(sample.name, labels, repr(float(sample.value)), family.type)
+        for family in families:
+            print("HELP", family.name, family.documentation.encode().hex())
         """
 
     @Test(
@@ -104,24 +108,53 @@ private enum Tool {
         .timeLimit(.minutes(1))
     )
     func `the OpenMetrics parser of Python reads the same samples as we`() throws {
-        let page = try registry().render(.openMetrics)
+        try expectPythonReads(try registry().render(.openMetrics))
+    }
+
+    @Test(
+        .enabled(if: Tool.python != nil, "no Python with prometheus_client is installed"),
+        .timeLimit(.minutes(1)),
+        arguments: 0..<4 as Range<UInt64>
+    )
+    func `the OpenMetrics parser of Python reads any text as it was written`(seed: UInt64) throws {
+        try expectPythonReads(try FuzzedPage(seed: seed, families: 60).registry.render(.openMetrics))
+    }
+
+    @Test(
+        .enabled(if: Tool.promtool != nil, "promtool is not installed"),
+        .timeLimit(.minutes(1)),
+        arguments: 0..<4 as Range<UInt64>
+    )
+    func `promtool finds nothing wrong with any text`(seed: UInt64) throws {
+        let page = try FuzzedPage(seed: seed, families: 60).registry.render(.text)
+        let result = try Tool.run(try #require(Tool.promtool), ["check", "metrics"], input: page)
+        #expect(result.status == 0 && result.output == "", "seed \(seed): \(result.output)")
+    }
+
+    private func expectPythonReads(_ page: [UInt8]) throws {
         let result = try Tool.run(try #require(Tool.python), ["-c", Self.readOpenMetrics], input: page)
         #expect(result.status == 0, "\(result.output)")
-
-        let samples = Exposition.parse(String(decoding: page, as: UTF8.self)).samples
+        let read = Exposition.parse(String(decoding: page, as: UTF8.self))
         let lines = result.output.split(separator: "\n").map {
             $0.split(separator: " ", omittingEmptySubsequences: false)
         }
-        try #require(lines.count == samples.count)
-        for (line, sample) in zip(lines, samples) {
-            let labels = sample.labels.sorted { $0.key < $1.key }.map { name, value in
-                "\(name)=" + value.utf8.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined() + ";"
-            }
+        try #require(lines.count == read.samples.count + read.helps.count)
+        for (line, sample) in zip(lines, read.samples) {
+            let labels = sample.labels.sorted { $0.key < $1.key }.map { "\($0)=\(Self.hexadecimal($1));" }
             #expect(line[0] == sample.name)
             #expect(line[1] == labels.joined())
             let value = try #require(Double(String(line[2])))
             #expect(value == sample.value || value.isNaN && sample.value.isNaN)
         }
+        for line in lines.dropFirst(read.samples.count) {
+            let help = try #require(read.helps[String(line[1])])
+            // That parser drops spaces before the text.
+            #expect(line[2] == Self.hexadecimal(String(help.unicodeScalars.drop { $0 == " " })))
+        }
+    }
+
+    private static func hexadecimal(_ text: String) -> String {
+        text.utf8.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
     }
 
     @Test(

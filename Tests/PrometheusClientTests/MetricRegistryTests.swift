@@ -19,6 +19,10 @@ import Testing
         #expect(throws: MetricError.reservedSuffix(name: "x_count", suffix: "_count")) {
             try registry.gauge("x_count", help: "H.")
         }
+        // OpenMetrics would call the family x_total.
+        #expect(throws: MetricError.reservedSuffix(name: "x_total_total", suffix: "_total")) {
+            try registry.counter("x_total_total", help: "H.")
+        }
     }
 
     @Test func `an empty help text is refused`() {

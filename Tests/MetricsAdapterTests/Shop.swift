@@ -1,0 +1,1 @@
+../../Examples/PrometheusClient/Sources/PrometheusClientExample/Shop.swift
