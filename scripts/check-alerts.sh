@@ -31,7 +31,7 @@ done
 command -v promtool >/dev/null || { echo "check-alerts: promtool is not installed" >&2; exit 2; }
 
 promtool check rules alerts/*.rules.yml
-promtool test rules alerts/tests/*.yml
+"$python" scripts/alert_tests.py
 "$python" scripts/check_alert_rules.py "${catalogue[@]}"
 if $mutations; then
     "$python" scripts/check-alerts-mutations.py

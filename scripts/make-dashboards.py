@@ -41,6 +41,7 @@ FIRING = selector("ALERTS", 'alertname=~"SandboxManager.+", alertstate="firing"'
 SLOTS_IN_USE = selector("slots_in_use", 'scope="total"')
 SLOTS_LIMIT = selector("slots_limit", 'scope="total"')
 EXCESS = selector("instance:sandbox_manager_user_locks:excess")
+PER_ENTRY = "instance:sandbox_manager_malloc_in_use_bytes:per_entry"
 CREATES_FAILED = selector("instance:sandbox_manager_creates_failed:increase10m")
 CREATES_JUDGED = selector("instance:sandbox_manager_creates_judged:increase10m")
 FULLNESS = selector("instance_collection:sandbox_manager_collection_entries:ratio")
@@ -116,6 +117,7 @@ AVAILABILITY = [
         "Which build runs where?",
         "More than one revision outside a deploy: finish it or roll it back.",
         (greatest("instance, version, revision, swift_version", selector("build_info")), "{{instance}}"),
+        alerts=["SandboxManagerRestartingOften"],
     ),
     series(
         "Uptime",
@@ -123,7 +125,7 @@ AVAILABILITY = [
         "Since when does each process run?",
         "A fall to 0 that is no deploy is a crash: read the log before it, and memory and descriptors.",
         (f"time() - {selector('process_start_time_seconds')}", "{{instance}}"),
-        alerts=["SandboxManagerDown"],
+        alerts=["SandboxManagerDown", "SandboxManagerRestartingOften"],
     ),
     series(
         "Scrapes",
@@ -179,6 +181,7 @@ HTTP = [
             greatest("instance", selector("collection_limit_entries", 'collection="http_exchanges"')),
             "{{instance}} limit of requests",
         ),
+        alerts=["SandboxManagerFileDescriptorsLow"],
     ),
     *histogram(
         "HTTP: latency",
@@ -204,7 +207,11 @@ OPERATIONS = [
         "What fails, and why?",
         "The reason is the code in the problem document; provider_… and health_check_… are explained further down.",
         (total("operation, result", rate("operations_total", 'result!="ok"')) + " > 0", "{{operation}} {{result}}"),
-        alerts=["SandboxManagerCreateFailures"],
+        alerts=[
+            "SandboxManagerCreateFailures",
+            "SandboxManagerAcquireErrorBudgetFastBurn",
+            "SandboxManagerAcquireErrorBudgetSlowBurn",
+        ],
     ),
     series(
         "Operations: in flight",
@@ -220,6 +227,7 @@ OPERATIONS = [
         "How long do operations take, failures included?",
         "If acquire is slow, its phases below say where the time goes.",
         by="operation",
+        alerts=["SandboxManagerAcquireLatencyBudgetBurn"],
     ),
 ]
 
@@ -228,9 +236,10 @@ SERVICE_LEVEL = [
         "Acquire: error ratio",
         "percentunit",
         "Which share of the acquires fails by our fault?",
-        "The line is the objective, 0.001 (99.9 % succeed). Above it: failures by reason, then the provider's row.",
+        "The lines: the objective, and what burns a month's budget in two days. See the failures by reason.",
         (FAILED_NOW, "failed"),
-        lines=[0.001],
+        alerts=["SandboxManagerAcquireErrorBudgetFastBurn", "SandboxManagerAcquireErrorBudgetSlowBurn"],
+        lines=[0.001, 0.0144],
         width=12,
     ),
     series(
@@ -278,6 +287,7 @@ ACQUIRE = [
         "Where do sandboxes come from?",
         "memory and verified are cheap, created costs a boot: more of it means that leases end too early.",
         (total("source", rate("acquires_total")), "{{source}}"),
+        alerts=["SandboxManagerAcquireLatencyBudgetBurn"],
         stacked=True,
     ),
     series(
@@ -294,7 +304,7 @@ ACQUIRE = [
         "Where does the time of an acquire go?",
         "create and connect wait for the provider, health_check for a sandbox, lock_wait for a call of the same key.",
         by="phase",
-        alerts=["SandboxManagerHealthCheckTimeouts"],
+        alerts=["SandboxManagerHealthCheckTimeouts", "SandboxManagerAcquireLatencyBudgetBurn"],
     ),
     series(
         "Creates: share that fails",
@@ -314,6 +324,16 @@ LEASES = [
         "How many sandboxes do we pay for? Replicas of one store all say the same.",
         "Growth without more users: look at why leases end, and whether the reaper runs.",
         (greatest("job, state", selector("leases")), "{{job}} {{state}}"),
+        alerts=["SandboxManagerIdleSpendHigh"],
+        stacked=True,
+    ),
+    series(
+        "Sandboxes by use",
+        "short",
+        "What are the sandboxes that we pay for used for?",
+        "Mostly leased_idle: clients do not release; killing: see the kill outbox. Counted while reconciling.",
+        (total("use", rate("sandbox_seconds_total")), "{{use}}"),
+        alerts=["SandboxManagerIdleSpendHigh"],
         stacked=True,
     ),
     series(
@@ -322,6 +342,7 @@ LEASES = [
         "Why do leases end?",
         "gone and unhealthy are the provider's doing; only idle, never released, are clients that do not release.",
         (total("reason", rate("leases_ended_total")), "{{reason}}"),
+        alerts=["SandboxManagerIdleSpendHigh"],
         stacked=True,
     ),
     series(
@@ -829,6 +850,7 @@ MEMORY = [
         (greatest("instance", selector("malloc_in_use_bytes")), "{{instance}} heap in use"),
         (greatest("instance", selector("malloc_held_bytes")), "{{instance}} heap held"),
         (greatest("instance", selector("process_resident_memory_bytes")), "{{instance}} resident"),
+        alerts=["SandboxManagerHeapBeyondBudget", "SandboxManagerRestartingOften"],
         width=12,
     ),
     series(
@@ -849,6 +871,25 @@ MEMORY = [
         "Does this release need more memory than the one before?",
         "Compare after the same uptime: a step at a deploy is that release's doing.",
         (per_release("malloc_in_use_bytes"), "{{version}} {{revision}}"),
+        alerts=["SandboxManagerHeapBeyondBudget", "SandboxManagerMemoryRegressionAfterRelease"],
+    ),
+    series(
+        "Heap per entry by release",
+        "bytes",
+        "Does an entry need more memory in this release than in the one before?",
+        "Half as much again, for six hours, raises the alert: a step is a price, a ramp is a leak.",
+        (per_release(PER_ENTRY), "{{version}} {{revision}}"),
+        alerts=["SandboxManagerMemoryRegressionAfterRelease"],
+    ),
+    series(
+        "Heap beyond what explains it",
+        "bytes",
+        "Is there live memory that no collection and no connection explains?",
+        "Below 0 is health. Two hours above the line raise the alert: a leak outside of the collections.",
+        (selector("instance:sandbox_manager_malloc_in_use_bytes:excess"), "{{instance}}"),
+        alerts=["SandboxManagerHeapBeyondBudget"],
+        lines=[0],
+        custom={"min": None},
     ),
     series(
         "Resident memory by release",
@@ -874,6 +915,7 @@ PROCESS = [
         "They should follow connections; at the limit nothing can be opened, not even the log.",
         (greatest("instance", selector("process_open_fds")), "{{instance}} open"),
         (greatest("instance", selector("process_max_fds")), "{{instance}} limit"),
+        alerts=["SandboxManagerFileDescriptorsLow", "SandboxManagerRestartingOften"],
         width=12,
     ),
     series(

@@ -49,7 +49,7 @@ trap 'exit 143' TERM
 prepare() {
     command -v swift >/dev/null || { echo "swift is not on the PATH; Swift 6.3 is needed (swift.org)" >&2; return 1; }
     packages_ensure libcurl4-openssl-dev libhiredis-dev libmicrohttpd-dev bubblewrap \
-        git openssl nghttp2-server prometheus python3 python3-venv redis-server
+        git openssl nghttp2-server prometheus prometheus-alertmanager python3 python3-venv redis-server
     local wanted
     wanted=$(sha256sum <scripts/test-requirements.txt)
     if [[ $(cat "$venv/wanted" 2>/dev/null) != "$wanted" ]]; then

@@ -42,6 +42,8 @@ public struct ManagerConfiguration: Sendable {
 
     /// Time limit of a request as a whole.
     public var requestDeadline: Duration = .seconds(90)
+    /// How long a creation waits for the listing that completes the books, after a start or a loss.
+    public var listingWait: Duration = .seconds(5)
     /// How many callers may wait for user locks at once.
     public var maxWaiters = 4096
     /// How long a release waits for the kill before it answers that it goes on.

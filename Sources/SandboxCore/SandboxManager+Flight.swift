@@ -19,6 +19,7 @@ extension SandboxManager {
         if !isKnowledgeComplete {
             try await lookUpAtProvider(key)
             if let grant = try await grantFromStore(key, ticket) { return grant }
+            await waitForListing()
         }
         if let grant = try await grantFromPool(key, options, ticket) { return grant }
         return try await grantFromCreation(key, options, ticket)

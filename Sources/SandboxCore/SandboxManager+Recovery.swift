@@ -56,6 +56,15 @@ extension SandboxManager {
         _ = try await adoptListed(key)
     }
 
+    /// The limits count what runs: while a listing is about to tell, a creation waits for it (I2). Not for ever: the key
+    /// itself has been looked up.
+    func waitForListing() async {
+        let patience = runtime.time.now() + configuration.listingWait
+        while !isKnowledgeComplete, store.mode != .degraded, !isDraining, runtime.time.now() < patience {
+            await runtime.time.sleep(for: .milliseconds(20))
+        }
+    }
+
     /// The same where the books are believed to be complete: a failure to look changes nothing.
     ///
     /// - Returns: Whether something was found.

@@ -39,7 +39,7 @@ extension LeaseStoreContract {
             guard case .ended(let ticket) = try await store.release(key, reason: .released) else {
                 throw ContractBreach(description: "not ended")
             }
-            try check(ticket == subject.ticket("m1", key))
+            try check(ticket == subject.ticket("m1", key, epoch: claimed.epoch))
             try check(try await store.confirmKilled(ticket))
             try await subject.checkEmpty()
         }

@@ -59,6 +59,8 @@ struct World {
         var configuration = ManagerConfiguration()
         // A limit of the rate would be in the way of most tests.
         configuration.creationRate = .unlimited
+        // Nobody lists the provider by itself here.
+        configuration.listingWait = .zero
         configure(&configuration)
         provider = ScriptedProvider(time: time, capabilities: capabilities)
         let memory = MemoryLeaseStore(time: time)

@@ -37,6 +37,7 @@ struct Fleet {
             let store = FailoverLeaseStore(shared: connection, policy: policy, runtime: runtime)
             var configuration = ManagerConfiguration()
             configuration.creationRate = .unlimited
+            configuration.listingWait = .zero
             configuration.owner = "replica-\(index)"
             configure(&configuration)
             let observer = RecordingObserver()

@@ -1,6 +1,7 @@
-import SandboxCore
 import TestSupport
 import Testing
+
+@testable import SandboxCore
 
 @Suite(.timeLimit(.minutes(1)))
 struct RecoveryTests {
@@ -39,6 +40,28 @@ struct RecoveryTests {
         let second = try key("alice", "p2")
         await #expect(throws: ManagerError.self) { try await world.manager.acquire(second) }
         #expect(world.provider.count(of: .create) == 0)
+    }
+
+    @Test func `I2: after a start a stranger waits until it is known what runs, and is then refused`() async throws {
+        let world = World(recovered: false) {
+            $0.limits = SlotLimits(perUser: 2, total: 1)
+            $0.listingWait = .seconds(5)
+        }
+        world.provider.plant(order(try key("alice"), epoch: 7, token: "before"))
+        let stranger = world.acquiring(try key("bob"))
+        #expect(await eventually { world.provider.count(of: .list) == 1 })
+        #expect(await world.manager.takeOverEverything())
+        #expect(await world.passing(.milliseconds(20)) { stranger.isDone })
+        let outcome = await stranger.value
+        #expect(throws: ManagerError.self) { try outcome.get() }
+        #expect(world.provider.count(of: .create) == 0 && world.observer.record.limitRejections == [.total: 1])
+    }
+
+    @Test func `I9: where no listing comes, a creation goes on after a while`() async throws {
+        let world = World(recovered: false) { $0.listingWait = .seconds(5) }
+        let pending = world.acquiring(try key())
+        #expect(await world.passing(.seconds(1)) { pending.isDone })
+        #expect(try await pending.value.get().source == .created)
     }
 
     @Test func `the newest of several sandboxes is leased and the older ones die`() async throws {

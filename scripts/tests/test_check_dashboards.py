@@ -115,13 +115,13 @@ def test_the_shipped_boards_are_what_the_generator_makes():
             "the threshold 60 is not that of its alert",
         ),
         (
-            lambda b: panel(b, "Acquire: error ratio")["fieldConfig"]["defaults"]["thresholds"]["steps"][1].update(
+            lambda b: panel(b, "Acquire: error budget burn")["fieldConfig"]["defaults"]["thresholds"]["steps"][1].update(
                 value=0.002
             ),
             "neither alert nor explanation",
         ),
         (
-            lambda b: panel(b, "Acquire: error ratio")["fieldConfig"]["defaults"]["thresholds"]["steps"].pop(1),
+            lambda b: panel(b, "Acquire: error budget burn")["fieldConfig"]["defaults"]["thresholds"].update(steps=[]),
             "draws thresholds and has none",
         ),
         (lambda b: panel(b, "Spend").update(title="Money"), "SandboxManagerKillBacklogOld.md: Overview has no row"),
