@@ -84,7 +84,11 @@ extension DrillCatalogue {
         Drill(
             alert: "SandboxManagerIdleSpendHigh",
             cause: "the provider answers 500 to every kill, and users give sixty sandboxes back",
-            setup: unbroken,
+            // The reconciler is what counts the bill.
+            setup: DrillSetup(
+                settings: unbroken.settings.merging(["RECONCILER_INTERVAL_SECONDS": "0.2"]) { $1 },
+                needsCloud: true
+            ),
             prepare: { scene in for index in 0..<60 { _ = await scene.acquire("holder-\(index)") } },
             provoke: { scene in
                 try await scene.spoilProvider(FakeFault("kill", .status))
