@@ -114,10 +114,12 @@ let package = Package(
         ),
         // What an operator tells a running daemon.
         .target(name: "OperatorClient", dependencies: ["CurlTransport", httpTypes], swiftSettings: strict),
+        // Alerts tried out on the real daemon, with a real Prometheus and real causes.
+        .target(name: "Drills", dependencies: ["CurlTransport", "FakeE2B", httpTypes], swiftSettings: strict),
         .executableTarget(
             name: "sandbox-manager",
             dependencies: [
-                arguments, "ControlAPI", "CurlTransport", "DaemonConfiguration", "E2BProvider", "HTTPServer",
+                arguments, "ControlAPI", "CurlTransport", "DaemonConfiguration", "Drills", "E2BProvider", "HTTPServer",
                 "LocalProvider", logging, "ManagerMetrics", "OperatorClient", "RedisClient", "RedisLeaseStore",
                 "sandbox-init", "SandboxCore",
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -129,7 +131,7 @@ let package = Package(
 
         // Tests: what they share, then one target for each module.
         .target(name: "TestSupport", dependencies: ["LoopThread", "SandboxCore"], swiftSettings: strict),
-        // A stand-in for E2B's cloud, and a program of it for tests in other languages.
+        // A stand-in for E2B's cloud, which drills use too, and a program of it for tests in other languages.
         .target(name: "FakeE2B", dependencies: ["LoopThread"], swiftSettings: strict),
         .executableTarget(name: "fake-e2b", dependencies: [arguments, "FakeE2B"], swiftSettings: strict),
         .executableTarget(
@@ -155,6 +157,7 @@ let package = Package(
             dependencies: [arguments, "DaemonConfiguration", "RedisClient", "SandboxCore"],
             swiftSettings: strict
         ),
+        .testTarget(name: "DrillsTests", dependencies: ["Drills"], swiftSettings: strict),
         .testTarget(
             name: "E2BProviderTests",
             dependencies: [

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# The long proofs of this project: a storm, rolling restarts, outages. A quarter of an hour and the time to build.
+# The long proofs of this project: a storm, rolling restarts, outages, every alert drilled, and healthy load without an
+# alert. Half an hour and the time to build.
 #
 #   scripts/proof.sh [--minutes N] [--seed N]
 #
-# --minutes: how long the storm takes, 10 without it; rolling restarts take 2 minutes, and less if N is less.
-# --seed: what the storm is drawn from; the time of day without it.
-# Prints a table in Markdown at the end; the exit status is not zero if a proof failed. What is missing is installed
+# --minutes: how long the storm and the healthy load take, 10 without it; rolling restarts take 2 minutes, and less if N
+# is less. --seed: what the storm is drawn from; the time of day without it.
+# Prints two tables in Markdown at the end; the exit status is not zero if a proof failed. What is missing is installed
 # and built first, as scripts/test.sh does it.
 set -euo pipefail
 
@@ -58,6 +59,20 @@ proof() {
     proof_pid=
 }
 
+# drill NAME SECONDS ARGUMENT...: runs `sandbox-manager drill`, which is ended after so many seconds.
+drill() {
+    local name=$1 limit=$2
+    shift 2
+    printf '\n=== %s\n' "$name"
+    timeout --kill-after=30 "$limit" "$daemon" drill "$@" --summary "$results/$name.md" >/dev/null &
+    proof_pid=$!
+    if ! wait "$proof_pid"; then
+        echo "=== $name: failed"
+        drills_failed=1
+    fi
+    proof_pid=
+}
+
 scripts/test.sh release
 swift_build --product fake-e2b
 daemon=$(swift build -c release --show-bin-path)/sandbox-manager
@@ -74,8 +89,17 @@ proof hanging-kill 300 Tests/EndToEnd/test_hanging_kill.py
 proof total-loss 300 Tests/EndToEnd/test_total_loss.py
 proof environments 300 Tests/EndToEnd/test_environments.py
 proof background-duties 300 Tests/EndToEnd/test_background_duties.py
+drills_failed=0
+drill drills 1200 --all
+drill healthy $((storm + 120)) --healthy --minutes "$minutes"
 
 revision=$(git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 printf '\n## %s, revision %s, %s processors, seed %s\n\n' \
     "$(date -u '+%Y-%m-%d %H:%M UTC')" "$revision" "$(nproc)" "$seed"
-"$python" scripts/proof_table.py "$results"
+status=0
+"$python" scripts/proof_table.py "$results" || status=1
+for name in drills healthy; do
+    printf '\n'
+    cat "$results/$name.md" || drills_failed=1
+done
+exit $((status || drills_failed))

@@ -1,7 +1,7 @@
 internal import Glibc
 internal import Synchronization
 
-/// A stand-in for E2B's cloud on loopback: control plane and edge, with faults. For tests only.
+/// A stand-in for E2B's cloud on loopback: control plane and edge, with faults. For tests and drills only.
 ///
 /// It keeps the rules of the real one as far as a manager can notice them, and runs nothing.
 public final class FakeE2BServer: Sendable {

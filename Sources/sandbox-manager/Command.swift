@@ -13,7 +13,7 @@ struct Command: AsyncParsableCommand {
         version: Build.version,
         subcommands: [
             Run.self, Config.self, Status.self, List.self, Explain.self, Release.self, StopCreates.self,
-            ResumeCreates.self, Drain.self,
+            ResumeCreates.self, Drain.self, DrillCommand.self,
         ],
         defaultSubcommand: Run.self
     )

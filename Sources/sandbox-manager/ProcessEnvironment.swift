@@ -9,6 +9,10 @@ enum ProcessEnvironment {
         try String(contentsOfFile: path, encoding: .utf8)
     }
 
-    /// Where this executable lies; the sandboxes' supervisor lies beside it.
+    /// Where this executable lies.
+    static var executable: String {
+        (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? CommandLine.arguments[0]
+    }
+
     static var processID: Int32 { ProcessInfo.processInfo.processIdentifier }
 }
