@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import DaemonConfiguration
 internal import Foundation
+internal import ManagerMetrics
 
 /// `sandbox-manager`: without a subcommand it runs the daemon.
 @main
@@ -13,7 +14,7 @@ struct Command: AsyncParsableCommand {
         version: Build.version,
         subcommands: [
             Run.self, Config.self, Status.self, List.self, Explain.self, Release.self, StopCreates.self,
-            ResumeCreates.self, Drain.self, DrillCommand.self,
+            ResumeCreates.self, Drain.self, DrillCommand.self, Metrics.self,
         ],
         defaultSubcommand: Run.self
     )
@@ -75,6 +76,19 @@ extension Command {
         )
 
         func run() { print(ConfigurationCatalogue.markdownTable()) }
+    }
+}
+
+extension Command {
+    struct Metrics: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Prints the reference of all metrics, as docs/METRICS.md shows it."
+        )
+
+        @Flag(help: "As a Markdown document, which is also what comes without it.")
+        var markdown = false
+
+        func run() throws { print(try MetricsReference.markdown(), terminator: "") }
     }
 }
 

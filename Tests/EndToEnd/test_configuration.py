@@ -70,6 +70,12 @@ def test_config_check_prints_what_is_in_force_and_no_secret(executable: Path, tm
     assert "token-0123456789" not in ended.stdout + ended.stderr
 
 
+def test_the_reference_of_metrics_is_what_the_program_prints(executable: Path, tmp_path: Path) -> None:
+    ended = run_to_end(executable, tmp_path / "work", {}, ("metrics", "--markdown"))
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout == (Path(__file__).resolve().parents[2] / "docs" / "METRICS.md").read_text()
+
+
 def test_faults_are_refused_without_the_word_that_allows_them(executable: Path, tmp_path: Path) -> None:
     ended = run_to_end(executable, tmp_path / "work", LOOPBACK | {"FAULTS": "user-lock-leak"})
     assert ended.returncode == 64

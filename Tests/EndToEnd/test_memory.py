@@ -38,6 +38,7 @@ def test_L6_a_hundred_thousand_keys_served_and_as_many_denied_leave_nothing(star
     for project in ("one", "two"):
         assert daemon.acquire("greedy", project).status == 201
     resident: list[float] = []
+    live: list[float] = []
     began = time.monotonic()
     with Pump(daemon.api, connections=256) as pump:
         for turn in ("first", "second"):
@@ -46,6 +47,7 @@ def test_L6_a_hundred_thousand_keys_served_and_as_many_denied_leave_nothing(star
             wait_until(lambda: daemon.page().sum("kill_outbox_entries") == 0, "every kill is confirmed")
             page = daemon.page()
             resident.append(page.sum("process_resident_memory_bytes"))
+            live.append(page.sum("malloc_in_use_bytes"))
             assert page.sum("user_locks") == 0
             assert page.sum("user_locks_created_total") == page.sum("user_locks_removed_total") >= 2 * KEYS
             entries = page.values("collection_entries", "collection")
@@ -55,11 +57,13 @@ def test_L6_a_hundred_thousand_keys_served_and_as_many_denied_leave_nothing(star
             # What is still there is a ring that is meant to be full, and the two leases.
             assert sum(entries.values()) - entries["flight_recorder"] <= 6, entries
     took = time.monotonic() - began
-    print(f"{took:.0f} s, resident {[round(one / 2**20, 1) for one in resident]} MiB")
+    print(f"{took:.0f} s, resident {[round(one / 2**20, 1) for one in resident]} MiB, live {live}")
     last = daemon.page()
     assert last.sum("sandboxes_created_total") == 2 * KEYS + 2
     assert last.sum("sandboxes_killed_total") == 2 * KEYS
     assert last.sum("limit_rejections_total", scope="user") == 2 * KEYS
     assert broken_quiet_laws(last) == []
-    assert resident[1] <= resident[0] * 1.05, f"resident memory grew: {resident}"
+    # A leak is in use for ever. What the allocator keeps of its free memory goes up and down by a tenth.
+    assert live[1] <= live[0] * 1.02, f"live heap grew: {live}"
+    assert resident[1] <= resident[0] * 1.25, f"resident memory grew: {resident}"
     assert took < 240, f"{6 * KEYS} requests took {took:.0f} s"
