@@ -80,6 +80,11 @@ extension SandboxManager {
         var acted = 0
         var failed = 0
 
+        /// An item that was acted on, or where that failed.
+        mutating func count(_ succeeded: Bool) {
+            if succeeded { acted += 1 } else { failed += 1 }
+        }
+
         static func += (sum: inout Tally, other: Tally) {
             sum.scanned += other.scanned
             sum.acted += other.acted
@@ -193,11 +198,7 @@ extension SandboxManager {
         // A kill that hangs goes on by itself: the next ones are not kept waiting for its own limit (T1).
         let patience = runtime.time.now() + Self.killPatience
         for done in await inParallel(kills, width: kills.count, { await self.repeatKill($0, until: patience) }) {
-            switch done {
-            case true?: tally.acted += 1
-            case false?: tally.failed += 1
-            case nil: break
-            }
+            if let done { tally.count(done) }
         }
         for done in await inParallel(intents, { await self.resolve($0) }) {
             if done { tally.acted += 1 }
@@ -241,9 +242,7 @@ extension SandboxManager {
             }
             return outcome == .moved
         }
-        for isMoved in moved {
-            if isMoved { tally.acted += 1 } else { tally.failed += 1 }
-        }
+        for isMoved in moved { tally.count(isMoved) }
         return tally
     }
 }

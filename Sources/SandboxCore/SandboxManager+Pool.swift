@@ -135,9 +135,7 @@ extension SandboxManager {
             if case .success = outcome { return true }
             return false
         }
-        for isDone in ended + extended {
-            if isDone { tally.acted += 1 } else { tally.failed += 1 }
-        }
+        for isDone in ended + extended { tally.count(isDone) }
     }
 
     /// - Returns: Whether it was still a member.

@@ -216,19 +216,11 @@ extension SandboxManager {
         let limit = max(Self.killLimit, comparison.listed.count / 10)
         var tally = Tally()
         for info in condemned.prefix(limit) {
-            let key = info.labels?.key
-            let ticket = KillTicket(
-                sandbox: info.sandbox.id,
-                token: nil,
-                key: key,
-                reason: .orphan,
-                epoch: info.labels?.epoch
-            )
-            try await asked { () async throws(StoreError) in try await store.enqueueKill(ticket) }
+            try await condemnOrphan(info)
             reconciliation.withLock { $0.watch.forget(info.sandbox.id) }
             observer.orphanFound(.killed)
             log.warning("condemned an orphan", metadata: ["sandbox": "\(info.sandbox.id)"])
-            if let key { note(key, "an orphan is killed: \(info.sandbox.id)") }
+            if let key = info.labels?.key { note(key, "an orphan is killed: \(info.sandbox.id)") }
             tally.acted += 1
         }
         if condemned.count > limit {
@@ -238,6 +230,18 @@ extension SandboxManager {
             )
         }
         return tally
+    }
+
+    /// Puts a sandbox that is nobody's, and has no slot, into the outbox.
+    func condemnOrphan(_ info: SandboxInfo) async throws(ManagerError) {
+        let ticket = KillTicket(
+            sandbox: info.sandbox.id,
+            token: nil,
+            key: info.labels?.key,
+            reason: .orphan,
+            epoch: info.labels?.epoch
+        )
+        try await asked { () async throws(StoreError) in try await store.enqueueKill(ticket) }
     }
 
     /// Ends leases whose sandbox is gone, each on the provider's own word (I4).

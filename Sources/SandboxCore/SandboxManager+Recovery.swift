@@ -132,14 +132,7 @@ extension SandboxManager {
             // Not merely put back by its own replica since the first look: the key holds another sandbox.
             guard try await !isTaken(labels.token), try await stillThere(info.sandbox.id) != nil else { continue }
             note(key, "superseded: \(info.sandbox.id)")
-            let ticket = KillTicket(
-                sandbox: info.sandbox.id,
-                token: nil,
-                key: key,
-                reason: .orphan,
-                epoch: labels.epoch
-            )
-            try await asked { () async throws(StoreError) in try await store.enqueueKill(ticket) }
+            try await condemnOrphan(info)
         }
     }
 
