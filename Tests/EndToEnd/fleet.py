@@ -350,29 +350,14 @@ def percentile(values: Collection[float], share: float) -> float:
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
 
 
-class Load:
-    """Clients that do the same over and over, each in a thread of its own; a context manager.
+class Clients:
+    """Clients of a fleet, each in a thread of its own, until the block is left; a failure of one is raised there."""
 
-    What they got is in `answers`, in the order in which it came.
-    """
-
-    def __init__(
-        self,
-        fleet: Fleet,
-        keys: Sequence[Key],
-        via: Sequence[int] | None = None,
-        clients: int = 4,
-        pause: float = 0.005,
-    ) -> None:
-        """keys: acquired in turn; each client begins elsewhere, and talks to one daemon of `via`."""
-        self.answers: list[Answer] = []
+    def __init__(self, fleet: Fleet, clients: int) -> None:
         self._fleet = fleet
-        self._keys = list(keys)
-        self._via = list(via if via is not None else range(len(fleet)))
-        self._pause = pause
         self._done = threading.Event()
         self._failures: list[BaseException] = []
-        self._threads = [threading.Thread(target=self._work, args=(number,), daemon=True) for number in range(clients)]
+        self._threads = [threading.Thread(target=self._run, args=(number,), daemon=True) for number in range(clients)]
 
     def __enter__(self) -> Self:
         for thread in self._threads:
@@ -386,15 +371,45 @@ class Load:
         if self._failures:
             raise self._failures[0]
 
-    def _work(self, number: int) -> None:
+    def _run(self, number: int) -> None:
         try:
             with Client(self._fleet) as client:
-                turn = 0
-                while not self._done.wait(self._pause):
-                    self.step(client, number, turn, self._via[number % len(self._via)])
-                    turn += 1
+                self.work(client, number)
         except BaseException as error:  # noqa: BLE001 (it is raised again at the end)
             self._failures.append(error)
+
+    def work(self, client: Client, number: int) -> None:
+        """What a client does until `_done` is set."""
+        raise NotImplementedError
+
+
+class Load(Clients):
+    """Clients that do the same over and over.
+
+    What they got is in `answers`, in the order in which it came.
+    """
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        keys: Sequence[Key],
+        via: Sequence[int] | None = None,
+        clients: int = 4,
+        pause: float = 0.005,
+    ) -> None:
+        """keys: acquired in turn; each client begins elsewhere, and talks to one daemon of `via`."""
+        super().__init__(fleet, clients)
+        self.answers: list[Answer] = []
+        self._keys = list(keys)
+        self._via = list(via if via is not None else range(len(fleet)))
+        self._pause = pause
+
+    def work(self, client: Client, number: int) -> None:
+        """One step after the other, with a pause before each."""
+        turn = 0
+        while not self._done.wait(self._pause):
+            self.step(client, number, turn, self._via[number % len(self._via)])
+            turn += 1
 
     def step(self, client: Client, number: int, turn: int, daemon: int) -> None:
         """One turn of a client."""

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import random
 import signal
-import threading
 import time
 from collections import Counter
-from typing import Self
 
 from daemon import sandbox_path
 from e2b_support import FakeE2B
-from fleet import Answer, Client, Fleet, Key, owner
+from fleet import Answer, Client, Clients, Fleet, Key, owner
 from history import Ending, Grant, Life
 from wire import connect, request_bytes
 
@@ -47,32 +45,17 @@ def let_loose(cloud: FakeE2B, seed: int) -> None:
     cloud.admin("POST", "faults", stormy())
 
 
-class Storm:
-    """Clients in threads of their own, a context manager; what they saw is kept for a judge."""
+class Storm(Clients):
+    """Clients that do all kinds of things; what they saw is kept for a judge."""
 
     def __init__(self, fleet: Fleet, keys: list[Key], seed: int, clients: int = 12, pause: float = 0.02) -> None:
         """keys: each client draws from all of them. pause: between two requests of a client, on average."""
+        super().__init__(fleet, clients)
         self.answers: list[tuple[str, Answer]] = []
         self.cancelled = 0
-        self._fleet = fleet
         self._keys = keys
         self._seed = seed
         self._pause = pause
-        self._done = threading.Event()
-        self._failures: list[BaseException] = []
-        self._threads = [threading.Thread(target=self._run, args=(number,), daemon=True) for number in range(clients)]
-
-    def __enter__(self) -> Self:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._done.set()
-        for thread in self._threads:
-            thread.join()
-        if self._failures:
-            raise self._failures[0]
 
     def kill_replicas(self, seconds: float, every: float) -> int:
         """Kills a replica at intervals for a while, in turn, and puts another one in its place; how many."""
@@ -87,15 +70,12 @@ class Storm:
 
     # A client
 
-    def _run(self, number: int) -> None:
+    def work(self, client: Client, number: int) -> None:
+        """One action after the other, drawn at random."""
         draw = random.Random(self._seed * 1000 + number)
-        try:
-            with Client(self._fleet) as client:
-                while not self._done.wait(draw.expovariate(1 / self._pause)):
-                    [action] = draw.choices(list(ACTIONS), list(ACTIONS.values()))
-                    self._act(client, action, draw.choice(self._keys), draw.randrange(len(self._fleet)), draw)
-        except BaseException as error:  # noqa: BLE001 (it is raised again at the end)
-            self._failures.append(error)
+        while not self._done.wait(draw.expovariate(1 / self._pause)):
+            [action] = draw.choices(list(ACTIONS), list(ACTIONS.values()))
+            self._act(client, action, draw.choice(self._keys), draw.randrange(len(self._fleet)), draw)
 
     def _act(self, client: Client, action: str, key: Key, daemon: int, draw: random.Random) -> None:
         match action:
