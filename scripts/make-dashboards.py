@@ -44,6 +44,11 @@ EXCESS = selector("instance:sandbox_manager_user_locks:excess")
 PER_ENTRY = "instance:sandbox_manager_malloc_in_use_bytes:per_entry"
 CREATES_FAILED = selector("instance:sandbox_manager_creates_failed:increase10m")
 CREATES_JUDGED = selector("instance:sandbox_manager_creates_judged:increase10m")
+# Sandbox seconds that nobody uses, of those that anybody could: what the warm pool costs was decided with its size.
+DEAD = 'use=~"leased_idle|killing"'
+PAID = 'use=~"leased_busy|leased_idle|killing"'
+BY_USE = total("use", rate("sandbox_seconds_total"))
+DEAD_SHARE = " / ".join(total("job", rate("sandbox_seconds_total", uses)) for uses in (DEAD, PAID))
 FULLNESS = selector("instance_collection:sandbox_manager_collection_entries:ratio")
 BUILD = greatest("job, instance, version, revision", selector("build_info"))
 
@@ -332,9 +337,19 @@ LEASES = [
         "short",
         "What are the sandboxes that we pay for used for?",
         "Mostly leased_idle: clients do not release; killing: see the kill outbox. Counted while reconciling.",
-        (total("use", rate("sandbox_seconds_total")), "{{use}}"),
+        (BY_USE, "{{use}}"),
         alerts=["SandboxManagerIdleSpendHigh"],
         stacked=True,
+    ),
+    series(
+        "Share of dead time",
+        "percentunit",
+        "Which share of the time that we pay for is used by nobody?",
+        "Leased and not asked for since a minute, or waiting to be killed; the warm pool is left out. Above the line: "
+        "shorten idle timeouts, or see the kill outbox.",
+        (DEAD_SHARE, "{{job}}"),
+        alerts=["SandboxManagerIdleSpendHigh"],
+        lines=[0.9],
     ),
     series(
         "Leases: ended by reason",
@@ -993,10 +1008,12 @@ BOOKS = [
     ),
     series(
         "What the bill is made of",
-        "short",
-        "How many sandboxes run, on average, and what for?",
-        "leased_idle was not used for a minute: shorter idle timeouts make it less. killing: see the outbox.",
-        (total("use", rate("sandbox_seconds_total")), "{{use}}"),
+        "percentunit",
+        "Which share of the time that we pay for goes into what?",
+        "leased_idle was not used for a minute: shorter idle timeouts make it less. killing: see the outbox. The "
+        "numbers are under Leases.",
+        (f"{BY_USE} / ignoring (use) group_left () {total('', rate('sandbox_seconds_total'))}", "{{use}}"),
+        alerts=["SandboxManagerIdleSpendHigh"],
         stacked=True,
         width=16,
     ),
