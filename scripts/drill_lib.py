@@ -204,9 +204,8 @@ class Prometheus:
         The first data come some five seconds after the start. Sped up, that is an outage, and SandboxManagerDown
         says so; the mark is set when it is over.
         """
-        wanted = {
-            (job, self._names.get(address, address)) for job, addresses in self._targets.items() for address in addresses
-        }
+        pairs = ((job, address) for job, addresses in self._targets.items() for address in addresses)
+        wanted = {(job, self._names.get(address, address)) for job, address in pairs}
 
         def all_up() -> bool:
             up = {(r["metric"]["job"], r["metric"]["instance"]) for r in self.query("up == 1")}

@@ -82,9 +82,12 @@ AVAILABILITY = [
         "Acquires that succeed",
         "percentunit",
         "Which share of the acquires in the shown range succeeded, the callers' own mistakes left out?",
-        "Below 99.9 %: look at the failures by reason.",
+        "Below 0.999, or 99.9 %: look at the failures by reason.",
         (f"1 - {FAILED_SHOWN}", "succeed"),
-        custom={"decimals": 3, "max": 1},
+        # The other way round: more is better.
+        custom={"decimals": 3, "max": 1, "thresholds": {"mode": "absolute", "steps": [
+            {"color": "red", "value": None}, {"color": "green", "value": OBJECTIVE},
+        ]}},
     ),
     stat(
         "Error budget spent",
@@ -186,6 +189,7 @@ HTTP = [
             greatest("instance", selector("collection_limit_entries", 'collection="http_exchanges"')),
             "{{instance}} limit of requests",
         ),
+        symlog=True,
         alerts=["SandboxManagerFileDescriptorsLow"],
     ),
     *histogram(
@@ -667,6 +671,7 @@ LOOPS = [
         "Above its limit a loop hangs or fails every time: the rounds by result tell which.",
         (greatest("instance, loop", f"(time() - {LAST_SUCCESS}) and {INTERVAL} > 0"), "{{instance}} {{loop}}"),
         (greatest("loop", f"3 * ({INTERVAL} > 0) + 60"), "limit of {{loop}}"),
+        symlog=True,
         alerts=["SandboxManagerLoopStalled"],
     ),
     series(
@@ -813,6 +818,7 @@ COLLECTIONS = [
         "One that grows while traffic does not is the leak; compare with its limit.",
         (total("instance, collection", ENTRIES), "{{instance}} {{collection}}"),
         (greatest("collection", f"{LIMIT} > 0"), "limit of {{collection}}"),
+        symlog=True,
         alerts=["SandboxManagerCollectionStale"],
         width=12,
     ),
@@ -839,6 +845,7 @@ COLLECTIONS = [
             greatest("collection", f"2 * {selector('collection_idle_limit_seconds')} + 60"),
             "threshold of {{collection}}",
         ),
+        symlog=True,
         alerts=["SandboxManagerCollectionStale"],
         width=12,
     ),
@@ -930,6 +937,7 @@ PROCESS = [
         "They should follow connections; at the limit nothing can be opened, not even the log.",
         (greatest("instance", selector("process_open_fds")), "{{instance}} open"),
         (greatest("instance", selector("process_max_fds")), "{{instance}} limit"),
+        symlog=True,
         alerts=["SandboxManagerFileDescriptorsLow", "SandboxManagerRestartingOften"],
         width=12,
     ),

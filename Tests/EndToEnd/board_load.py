@@ -36,7 +36,7 @@ BOARDS: dict[str, Board] = {
 }
 JOB = "sandbox-manager"
 
-FAULTS = {"ALLOW_FAULTS": "true", "REAPER_INTERVAL_SECONDS": "0.3"}
+FAULTS = {"ALLOW_FAULTS": "true", "REAPER_INTERVAL_SECONDS": "0.3", "LIMITS_TOTAL": "20"}
 HEALTHY = {
     "LIMITS_PER_USER": "2",
     "LIMITS_TOTAL": "5",
@@ -67,6 +67,7 @@ SHARED = HEALTHY | {"RATE_CREATES_PER_USER_PER_MINUTE": "60", "RATE_BURST": "3"}
 TROUBLED = {
     "PROVIDER": "e2b",
     "LIMITS_PER_USER": "10",
+    "LIMITS_TOTAL": "40",
     "RECONCILER_INTERVAL_SECONDS": "1",
     "RECONCILER_GRACE_SECONDS": "1",
     "KILL_TIMEOUT_SECONDS": "1",
@@ -143,11 +144,11 @@ class Run:
     began: float
     ended: float
 
-    def resolve(self, expression: str, job: str = ".+", instance: str | None = None) -> str:
+    def resolve(self, expression: str, job: str = ".+", instance: str | None = None, rate: str = "2s") -> str:
         """The expression as Grafana sends it: the variables replaced, several values as one regular expression."""
         chosen = instance or "(" + "|".join(re.escape(name).replace("\\", "\\\\") for name in self.instances) + ")"
         values = {
-            "$__rate_interval": "2s",
+            "$__rate_interval": rate,
             "$__range": f"{math.ceil(self.ended - self.began)}s",
             "$job": job,
             "$instance": chosen,
@@ -157,10 +158,10 @@ class Run:
         assert "$" not in expression, expression
         return re.sub(r"(\[|offset )(\d+[mhd])\b", lambda found: found[1] + SPANS[found[2]], expression)
 
-    def series(self, expression: str, **choice: str) -> list[dict[str, Any]]:
+    def series(self, expression: str, step: str = "250ms", **choice: str) -> list[dict[str, Any]]:
         """What an expression of a board had in the course of the run; choice: values of variables."""
         span = math.ceil(self.ended - self.began)
-        return self.prometheus.query(f"({self.resolve(expression, **choice)})[{span}s:250ms]", at=self.ended)
+        return self.prometheus.query(f"({self.resolve(expression, **choice)})[{span}s:{step}]", at=self.ended)
 
     def values(self, expression: str, **choice: str) -> list[float]:
         """Every number among that; NaN, which no panel draws, left out."""
@@ -200,7 +201,9 @@ def loaded(launch: Launch, seconds: float = 0, named: bool = False, wave: float 
         loads += [pool.submit(repeat, stopping, create, daemons[1], f"user{n % 3}") for n in range(9)]
         loads.append(pool.submit(repeat, stopping, probe, daemons[2]))
         loads += [pool.submit(repeat, stopping, share, daemons[3], f"user{n}") for n in range(4)]
-        loads.append(pool.submit(repeat, stopping, interrupt, redis, stopping))
+        # People want to see the outages apart.
+        up, down = (8, 4) if wave else (3, 2)
+        loads.append(pool.submit(repeat, stopping, interrupt, redis, stopping, up, down))
         loads += trouble(pool, stopping, daemons[4], cloud, ledger)
         if wave:
             loads += [pool.submit(surge, stopping, daemons[0], n, seen, wave) for n in range(SURGE)]
@@ -289,11 +292,11 @@ def share(daemon: Daemon, user: str) -> None:
     daemon.release(user, "demo")
 
 
-def interrupt(redis: RedisServer, stopping: Event) -> None:
+def interrupt(redis: RedisServer, stopping: Event, up: float, down: float) -> None:
     """An outage of the store, and some seconds in which it is there."""
-    stopping.wait(3)
+    stopping.wait(up)
     redis.kill()
-    stopping.wait(2)
+    stopping.wait(down)
     redis.start()
 
 

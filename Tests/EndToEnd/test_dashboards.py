@@ -12,8 +12,9 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from board_load import BOARDS, JOB, ROOT, Run, loaded, queries
+from board_load import BOARDS, JOB, ROOT, Run, loaded, panels, queries
 from daemon import Daemon
+from previews import drawn_panels
 
 QUERIES = list(queries())
 
@@ -57,6 +58,14 @@ def test_the_variables_offer_what_is_there(run: Run, board: str) -> None:
         series = run.prometheus.query(run.resolve(f"group by ({label}) ({metric})"))
         offered[variable["name"]] = {found["metric"][label] for found in series}
     assert offered == {"job": {JOB}, "instance": {str(daemon.metrics) for daemon in run.daemons}}
+
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_the_preview_draws_data_in_every_panel_that_there_is(board: str) -> None:
+    preview = ROOT / "docs" / f"{board}.png"
+    assert drawn_panels(preview) == [panel["title"] for panel in panels(BOARDS[board])]
+    # The README shows them all.
+    assert preview.stat().st_size < 150_000
 
 
 def test_boards_alerts_runbooks_and_the_daemons_own_metrics_agree(run: Run, tmp_path: Path) -> None:
