@@ -72,6 +72,8 @@ class Panel:
     # Thresholds that are drawn; each is that of an alert, or explained in the advice.
     lines: Sequence[float] = ()
     stacked: bool = False
+    # For sizes beside limits that are thousands of times as large: small ones keep their shape.
+    symlog: bool = False
     # Overrides of fieldConfig.defaults; None removes.
     custom: dict[str, Any] = field(default_factory=dict)
 
@@ -124,7 +126,8 @@ class Panel:
     def _drawing(self) -> dict[str, Any]:
         if self.kind != "timeseries":
             return {}
-        return {
+        scale = {"scaleDistribution": {"type": "symlog", "log": 10, "linearThreshold": 1}} if self.symlog else {}
+        return scale | {
             "drawStyle": "line",
             "lineWidth": 1,
             "fillOpacity": 20 if self.stacked else 0,

@@ -65,10 +65,12 @@ class Prometheus:
         interval_ms: int = 250,
         allow_short_ranges: bool = False,
         executable: str = "prometheus",
+        names: Mapping[str, str] | None = None,
     ) -> None:
         """Nothing runs yet.
 
         targets: job name to addresses ("host:port"); /metrics is scraped over plain HTTP.
+        names: the label `instance` of addresses whose own says nothing to people.
         speedup: what every span of time in the rules is divided by.
         interval_ms: scrapes and evaluations, in milliseconds; the scrape timeout is the same.
         """
@@ -78,6 +80,7 @@ class Prometheus:
         self._interval_ms = interval_ms
         self._allow_short_ranges = allow_short_ranges
         self._executable = executable
+        self._names = dict(names or {})
         self._folder: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._marked = 0.0
@@ -201,7 +204,8 @@ class Prometheus:
         The first data come some five seconds after the start. Sped up, that is an outage, and SandboxManagerDown
         says so; the mark is set when it is over.
         """
-        wanted = {(job, address) for job, addresses in self._targets.items() for address in addresses}
+        pairs = ((job, address) for job, addresses in self._targets.items() for address in addresses)
+        wanted = {(job, self._names.get(address, address)) for job, address in pairs}
 
         def all_up() -> bool:
             up = {(r["metric"]["job"], r["metric"]["instance"]) for r in self.query("up == 1")}
@@ -263,12 +267,16 @@ class Prometheus:
             "global": {"scrape_interval": interval, "scrape_timeout": interval, "evaluation_interval": interval},
             "rule_files": names,
             "scrape_configs": [
-                {"job_name": job, "static_configs": [{"targets": list(addresses)}]}
+                {"job_name": job, "static_configs": [self._static(address) for address in addresses]}
                 for job, addresses in self._targets.items()
             ],
         }
         # JSON is YAML.
         (folder / "prometheus.yml").write_text(json.dumps(configuration, indent=2), encoding="utf-8")
+
+    def _static(self, address: str) -> dict[str, Any]:
+        labels = {"labels": {"instance": self._names[address]}} if address in self._names else {}
+        return {"targets": [address]} | labels
 
     def _read_address(self) -> str | None:
         self._check_running()

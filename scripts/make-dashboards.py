@@ -44,6 +44,11 @@ EXCESS = selector("instance:sandbox_manager_user_locks:excess")
 PER_ENTRY = "instance:sandbox_manager_malloc_in_use_bytes:per_entry"
 CREATES_FAILED = selector("instance:sandbox_manager_creates_failed:increase10m")
 CREATES_JUDGED = selector("instance:sandbox_manager_creates_judged:increase10m")
+# Sandbox seconds that nobody uses, of those that anybody could: what the warm pool costs was decided with its size.
+DEAD = 'use=~"leased_idle|killing"'
+PAID = 'use=~"leased_busy|leased_idle|killing"'
+BY_USE = total("use", rate("sandbox_seconds_total"))
+DEAD_SHARE = " / ".join(total("job", rate("sandbox_seconds_total", uses)) for uses in (DEAD, PAID))
 FULLNESS = selector("instance_collection:sandbox_manager_collection_entries:ratio")
 BUILD = greatest("job, instance, version, revision", selector("build_info"))
 
@@ -77,9 +82,12 @@ AVAILABILITY = [
         "Acquires that succeed",
         "percentunit",
         "Which share of the acquires in the shown range succeeded, the callers' own mistakes left out?",
-        "Below 99.9 %: look at the failures by reason.",
+        "Below 0.999, or 99.9 %: look at the failures by reason.",
         (f"1 - {FAILED_SHOWN}", "succeed"),
-        custom={"decimals": 3, "max": 1},
+        # The other way round: more is better.
+        custom={"decimals": 3, "max": 1, "thresholds": {"mode": "absolute", "steps": [
+            {"color": "red", "value": None}, {"color": "green", "value": OBJECTIVE},
+        ]}},
     ),
     stat(
         "Error budget spent",
@@ -181,6 +189,7 @@ HTTP = [
             greatest("instance", selector("collection_limit_entries", 'collection="http_exchanges"')),
             "{{instance}} limit of requests",
         ),
+        symlog=True,
         alerts=["SandboxManagerFileDescriptorsLow"],
     ),
     *histogram(
@@ -332,9 +341,19 @@ LEASES = [
         "short",
         "What are the sandboxes that we pay for used for?",
         "Mostly leased_idle: clients do not release; killing: see the kill outbox. Counted while reconciling.",
-        (total("use", rate("sandbox_seconds_total")), "{{use}}"),
+        (BY_USE, "{{use}}"),
         alerts=["SandboxManagerIdleSpendHigh"],
         stacked=True,
+    ),
+    series(
+        "Share of dead time",
+        "percentunit",
+        "Which share of the time that we pay for is used by nobody?",
+        "Leased and not asked for since a minute, or waiting to be killed; the warm pool is left out. Above the line: "
+        "shorten idle timeouts, or see the kill outbox.",
+        (DEAD_SHARE, "{{job}}"),
+        alerts=["SandboxManagerIdleSpendHigh"],
+        lines=[0.9],
     ),
     series(
         "Leases: ended by reason",
@@ -652,6 +671,7 @@ LOOPS = [
         "Above its limit a loop hangs or fails every time: the rounds by result tell which.",
         (greatest("instance, loop", f"(time() - {LAST_SUCCESS}) and {INTERVAL} > 0"), "{{instance}} {{loop}}"),
         (greatest("loop", f"3 * ({INTERVAL} > 0) + 60"), "limit of {{loop}}"),
+        symlog=True,
         alerts=["SandboxManagerLoopStalled"],
     ),
     series(
@@ -798,6 +818,7 @@ COLLECTIONS = [
         "One that grows while traffic does not is the leak; compare with its limit.",
         (total("instance, collection", ENTRIES), "{{instance}} {{collection}}"),
         (greatest("collection", f"{LIMIT} > 0"), "limit of {{collection}}"),
+        symlog=True,
         alerts=["SandboxManagerCollectionStale"],
         width=12,
     ),
@@ -824,6 +845,7 @@ COLLECTIONS = [
             greatest("collection", f"2 * {selector('collection_idle_limit_seconds')} + 60"),
             "threshold of {{collection}}",
         ),
+        symlog=True,
         alerts=["SandboxManagerCollectionStale"],
         width=12,
     ),
@@ -915,6 +937,7 @@ PROCESS = [
         "They should follow connections; at the limit nothing can be opened, not even the log.",
         (greatest("instance", selector("process_open_fds")), "{{instance}} open"),
         (greatest("instance", selector("process_max_fds")), "{{instance}} limit"),
+        symlog=True,
         alerts=["SandboxManagerFileDescriptorsLow", "SandboxManagerRestartingOften"],
         width=12,
     ),
@@ -993,10 +1016,12 @@ BOOKS = [
     ),
     series(
         "What the bill is made of",
-        "short",
-        "How many sandboxes run, on average, and what for?",
-        "leased_idle was not used for a minute: shorter idle timeouts make it less. killing: see the outbox.",
-        (total("use", rate("sandbox_seconds_total")), "{{use}}"),
+        "percentunit",
+        "Which share of the time that we pay for goes into what?",
+        "leased_idle was not used for a minute: shorter idle timeouts make it less. killing: see the outbox. The "
+        "numbers are under Leases.",
+        (f"{BY_USE} / ignoring (use) group_left () {total('', rate('sandbox_seconds_total'))}", "{{use}}"),
+        alerts=["SandboxManagerIdleSpendHigh"],
         stacked=True,
         width=16,
     ),
