@@ -48,6 +48,8 @@ int launch(const char *uid, const char *gid, char **command) {
         say(score, "1000");
         close(score);
     }
+    // As root while we are it: an ordinary user has few keys to spend.
+    leave_session_keyring();
     if (strcmp(uid, "-") != 0) {
         int64_t user = number(uid), group = number(gid);
         if (user <= 0 || group <= 0) return fail("bad user or group ", uid);

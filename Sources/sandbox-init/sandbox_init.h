@@ -11,6 +11,13 @@ int launch(const char *uid, const char *gid, char **command);
 // Serves the socket SANDBOX_SOCKET_FD until it closes or the life granted is over.
 int supervise(void);
 
+// Makes all that follows possess no key of whoever started it.
+void leave_session_keyring(void);
+
+// Takes from this process and all that it starts, for good, the system calls that lead out of a sandbox past its
+// namespaces. 0, or -1 with errno.
+int restrict_calls(void);
+
 // Kills `leader`, everything in its session and everything below it, as far as /proc shows it.
 void kill_tree(pid_t leader);
 

@@ -209,6 +209,13 @@ static void close_everything(void) {
 int supervise(void) {
     // Commands run as the same user: without this they could trace us and take the socket.
     if (prctl(PR_SET_DUMPABLE, 0) != 0) return 1;
+    if (restrict_calls() != 0) {
+        const char *reason = strerror(errno);
+        say(2, "sandbox-init: cannot filter system calls: ");
+        say(2, reason);
+        say(2, "\n");
+        return 1;
+    }
     close_everything();
     // Commands inherit dispositions: the daemon may ignore SIGPIPE, a shell pipeline must not.
     for (int number = 1; number < NSIG; number++) signal(number, SIG_DFL);

@@ -18,6 +18,7 @@ from daemon import Daemon  # noqa: E402 (the paths come first)
 from e2b_support import FakeE2B  # noqa: E402
 from fleet import Fleet  # noqa: E402
 from redis_support import RedisServer  # noqa: E402
+from secrecy import watch  # noqa: E402
 
 StartDaemon = Callable[..., Daemon]
 
@@ -50,6 +51,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         # Nothing may hang for ever; what needs longer says so itself.
         if item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(120))
+
+
+@pytest.fixture(autouse=True)
+def secrecy() -> Iterator[None]:
+    """Names the test in which a secret was shown (I13)."""
+    before = len(watch.found)
+    yield
+    assert watch.found[before:] == [], "a secret was shown"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def secrecy_of_the_run() -> Iterator[None]:
+    """At the end every log is looked at once more, with the secrets of all daemons (I13)."""
+    yield
+    logs = watch.look_at_logs()
+    assert watch.found == [], "a secret was shown"
+    print(f"\nno secret in {logs} logs and {watch.replies_seen} replies")
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from page import Page
+from secrecy import watch
 from waiting import wait_until
 from wire import Address, Reply, fetch
 
@@ -34,8 +35,6 @@ DEFAULTS = {
 }
 # Both shapes of the line, text and JSON; a level above notice hides it.
 _LISTENING = re.compile(r"^.*\blistening\b.*\bapi\W.*$", re.MULTILINE)
-# An E2B key, or an access token as the fake cloud makes them.
-_SECRET = re.compile(r"e2b_[0-9a-f]{20,}|tok_[a-z0-9]{8,}")
 
 
 def environment(folder: Path, settings: Mapping[str, str]) -> dict[str, str]:
@@ -65,9 +64,8 @@ class Daemon:
         self._command = [str(executable), *arguments]
         self._environment = environment(folder, DEFAULTS | dict(settings or {}))
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
-        names = ("E2B_API_KEY", "SANDBOX_MANAGER_API_TOKEN", "SANDBOX_MANAGER_API_TOKEN_SECONDARY")
-        given = [token or ""] + [part for name in names for part in self._environment.get(name, "").split(",")]
-        self._secrets = [secret for secret in given if len(secret) >= 6]
+        watch.daemon_has(self._environment, [token or ""])
+        watch.keeps(self._log_path)
         self.process: subprocess.Popen[bytes] | None = None
         self.api = Address("", 0)
         self.metrics = Address("", 0)
@@ -128,16 +126,9 @@ class Daemon:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
-        self._check_log()
+        # No daemon of the whole run has printed a secret (I13): looked at whenever one ends, and at the end of all.
+        watch.output(f"the log {self._log_path.name}", self._log_path.read_bytes())
         return self.process.returncode
-
-    def _check_log(self) -> None:
-        """No daemon of the whole run has printed a key or token (I13): looked at whenever one ends."""
-        log = self.log()
-        for secret in self._secrets:
-            assert secret not in log, "a secret of this daemon is in its log"
-        found = _SECRET.search(log)
-        assert found is None, f"this looks like a secret in a log: {found.group()[:8]}..."
 
     def log(self) -> str:
         """What it has printed so far."""
@@ -161,6 +152,7 @@ class Daemon:
         timeout: float = 60,
     ) -> Reply:
         """A request to the API on a connection of its own; `body` is sent as JSON unless it is bytes."""
+        watch.caller_hands_over(body)
         return fetch(self.api, method, path, body, self._headers | dict(headers or {}), timeout)
 
     def acquire(self, user: str, project: str, body: Any = None) -> Reply:
@@ -210,16 +202,20 @@ def run_to_end(
 ) -> subprocess.CompletedProcess[str]:
     """Runs the program where it is expected to end by itself."""
     folder.mkdir(parents=True, exist_ok=True)
-    return subprocess.run(
+    seen = environment(folder, settings)
+    watch.daemon_has(seen)
+    ended = subprocess.run(
         [str(executable), *arguments],
         cwd=folder,
-        env=environment(folder, settings),
+        env=seen,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         timeout=deadline,
         check=False,
     )
+    watch.output(f"what {' '.join(arguments[:1])} prints", (ended.stdout + ended.stderr).encode())
+    return ended
 
 
 def _address(line: str, name: str) -> Address:

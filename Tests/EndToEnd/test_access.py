@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import socket
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -140,12 +142,48 @@ def test_without_a_token_a_page_of_this_machine_is_served(local: Daemon) -> None
     assert ask(local, "Origin: http://localhost:3000").status == 200
 
 
-def test_beyond_loopback_a_token_is_required(executable, tmp_path) -> None:  # noqa: ANN001
-    ended = run_to_end(
-        executable, tmp_path / "work", {"API_LISTEN": "0.0.0.0:0", "METRICS_LISTEN": "127.0.0.1:0", "PROVIDER": "simulated"}
-    )
-    assert ended.returncode == 64
-    assert "token" in ended.stderr and "listening" not in ended.stderr
+BEYOND = [
+    "0.0.0.0:0", "[::]:0", "[::ffff:127.0.0.1]:0", "[::ffff:0.0.0.0]:0", "[fe80::1]:0", "192.0.2.1:0", "128.0.0.1:0",
+    "126.255.255.255:0", "[::2]:0",
+]  # fmt: skip
+NO_ADDRESS = [
+    ":0", "*:0", "0:0", "example.com:0", "localhost.evil.example:0", "127.0.0.1.nip.io:0", "localhost@0.0.0.0:0", "2130706433:0",
+    "0x7f.0.0.1:0", "0177.0.0.1:0", "127.1:0", "[::1%lo]:0", "::1:0", "[::]", "127.0.0.1,0.0.0.0:0", "127.0.0.1:0,0.0.0.0:0",
+    "127.0.0.1 0.0.0.0:0", "[127.0.0.1]:0", "127.0.0.1:-1", "127.0.0.1:65536",
+]  # fmt: skip
+
+
+def refused_to_start(executable: Path, folder: Path, **settings: str) -> str:
+    """What a daemon says that ends for its configuration, without ever having listened."""
+    ended = run_to_end(executable, folder, {"METRICS_LISTEN": "127.0.0.1:0", "PROVIDER": "simulated"} | settings)
+    assert ended.returncode == 64, ended
+    assert "listening" not in ended.stderr + ended.stdout
+    return ended.stderr
+
+
+@pytest.mark.parametrize("listen", BEYOND)
+def test_beyond_loopback_a_token_is_required(executable: Path, tmp_path: Path, listen: str) -> None:
+    assert "token" in refused_to_start(executable, tmp_path / "work", API_LISTEN=listen)
+
+
+@pytest.mark.parametrize("token", ["", " ", ",", "a,", ",a", "\t", "a b"])
+def test_beyond_loopback_an_empty_token_is_none(executable: Path, tmp_path: Path, token: str) -> None:
+    assert "token" in refused_to_start(executable, tmp_path / "work", API_LISTEN="0.0.0.0:0", API_TOKEN=token)
+
+
+@pytest.mark.parametrize("listen", NO_ADDRESS)
+def test_what_is_not_plainly_an_address_is_not_listened_on(executable: Path, tmp_path: Path, listen: str) -> None:
+    assert "api.listen" in refused_to_start(executable, tmp_path / "work", API_LISTEN=listen)
+
+
+def test_without_a_token_nothing_but_loopback_reaches_the_api(local: Daemon) -> None:
+    """By the other addresses of this machine there is nobody."""
+    addresses = {found[4][0] for found in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)}
+    for host in addresses:
+        if not host.startswith("127."):
+            for port in (local.api.port, local.metrics.port):
+                with pytest.raises(OSError):
+                    socket.create_connection((host, port), timeout=5).close()
 
 
 def test_S6_the_password_of_redis_is_nowhere_to_be_read(launch: Callable[..., Daemon]) -> None:

@@ -10,6 +10,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from secrecy import watch
+
 
 class Address(NamedTuple):
     host: str
@@ -61,6 +63,7 @@ def fetch(
         connection.request(method, path, body=body, headers=sent)
         response = connection.getresponse()
         read = response.read()
+        watch.reply([f"{name}: {value}" for name, value in response.getheaders()], read)
         return Reply(response.status, {name.lower(): value for name, value in response.getheaders()}, read)
     finally:
         connection.close()
@@ -99,6 +102,7 @@ def read_reply(connection: socket.socket, started: bytes = b"") -> tuple[Reply, 
             data += more
     except ConnectionError:
         return None
+    watch.reply(lines, data[end + 4 : stop])
     return Reply(int(first.split(" ")[1]), headers, data[end + 4 : stop]), data[stop:]
 
 
