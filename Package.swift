@@ -131,6 +131,11 @@ let package = Package(
 
         // Tests: what they share, then one target for each module.
         .target(name: "TestSupport", dependencies: ["LoopThread", "SandboxCore"], swiftSettings: strict),
+        // What the simulation shares with tests: a stand-in for a shared store, and random bits under a seed.
+        .target(name: "StandIns", dependencies: ["SandboxCore"], swiftSettings: strict),
+        // The core, a fleet of it, under one seed: docs/SIMULATION.md.
+        .target(name: "Simulation", dependencies: [logging, "SandboxCore", "StandIns"], swiftSettings: strict),
+        .executableTarget(name: "simulate", dependencies: [arguments, "Simulation"], swiftSettings: strict),
         // A stand-in for E2B's cloud, which drills use too, and a program of it for tests in other languages.
         .target(name: "FakeE2B", dependencies: ["LoopThread"], swiftSettings: strict),
         .executableTarget(name: "fake-e2b", dependencies: [arguments, "FakeE2B"], swiftSettings: strict),
@@ -191,12 +196,12 @@ let package = Package(
         ),
         .testTarget(
             name: "MetricsAdapterTests",
-            dependencies: [coreMetrics, "MetricsAdapter", "PrometheusClient", "TestSupport"],
+            dependencies: [coreMetrics, "MetricsAdapter", "PrometheusClient", "StandIns", "TestSupport"],
             swiftSettings: strict
         ),
         .testTarget(
             name: "PrometheusClientTests",
-            dependencies: ["PrometheusClient", "TestSupport"],
+            dependencies: ["PrometheusClient", "StandIns", "TestSupport"],
             swiftSettings: strict
         ),
         .testTarget(
@@ -211,12 +216,17 @@ let package = Package(
         ),
         .testTarget(
             name: "SandboxCoreTests",
-            dependencies: [logging, "SandboxCore", "TestSupport"],
+            dependencies: [logging, "SandboxCore", "StandIns", "TestSupport"],
             swiftSettings: pure
         ),
         .testTarget(
             name: "SimulatedProviderTests",
             dependencies: ["SandboxCore", "SimulatedProvider"],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "SimulationTests",
+            dependencies: ["simulate", "Simulation"],
             swiftSettings: strict
         ),
         .testTarget(

@@ -2,6 +2,7 @@ import CoreMetrics
 import MetricsAdapter
 import PrometheusClient
 import Synchronization
+import StandIns
 import TestSupport
 import Testing
 

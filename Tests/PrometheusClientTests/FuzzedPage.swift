@@ -1,4 +1,5 @@
 import PrometheusClient
+import StandIns
 import TestSupport
 
 /// A registry with texts of any kind in help and label values, and what was put in.

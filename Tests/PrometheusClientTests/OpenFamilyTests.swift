@@ -1,4 +1,5 @@
 import PrometheusClient
+import StandIns
 import TestSupport
 import Testing
 

@@ -1,5 +1,6 @@
 import Logging
 import Synchronization
+import StandIns
 import TestSupport
 
 @testable import SandboxCore

@@ -1,4 +1,5 @@
 import SandboxCore
+import StandIns
 import TestSupport
 import Testing
 

@@ -69,11 +69,16 @@ public final class StandInServer: Sendable {
         state.withLock { $0.notedIDs[key] }.map { .unverified($0) }
     }
 
-    /// Opens a connection for one replica.
-    public func connect() -> StandInSharedStore {
-        let connection = StandInSharedStore(server: self)
+    /// Opens a connection for one replica; what it says passes over `wire`, if there is one.
+    public func connect(over wire: (any StandInWire)? = nil) -> StandInSharedStore {
+        let connection = StandInSharedStore(server: self, wire: wire)
         state.withLock { $0.connections.append(connection) }
         return connection
+    }
+
+    /// The replica behind a connection is gone.
+    public func disconnect(_ connection: StandInSharedStore) {
+        state.withLock { $0.connections.removeAll { $0 === connection } }
     }
 
     func tell(_ notice: StoreNotice, except sender: StandInSharedStore) {
@@ -109,9 +114,13 @@ public final class StandInSharedStore: SharedLeaseStore {
     }
 
     private let server: StandInServer
+    private let wire: (any StandInWire)?
     private let state = Mutex(State())
 
-    init(server: StandInServer) { self.server = server }
+    init(server: StandInServer, wire: (any StandInWire)?) {
+        self.server = server
+        self.wire = wire
+    }
 
     /// Breaks or mends the connection.
     public func fail(_ fault: Fault?) { state.withLock { $0.fault = fault } }
@@ -120,36 +129,59 @@ public final class StandInSharedStore: SharedLeaseStore {
     public var calls: Int { state.withLock { $0.calls } }
 
     func hear(_ notice: StoreNotice) {
-        state.withLock { $0.hear }?(notice)
+        guard let hear = state.withLock({ $0.hear }) else { return }
+        if let wire { wire.deliver(notice, hear) } else { hear(notice) }
     }
 
     /// Passes a notice on as if the server had sent it.
     public func say(_ notice: StoreNotice) { hear(notice) }
 
-    private func call<Value>(_ work: (MemoryLeaseStore) -> Value) throws(StoreError) -> Value {
-        let (fault, attachedTo) = state.withLock { state in
+    private func carry<Value: Sendable>(
+        _ call: StandInCall,
+        _ effect: @escaping @Sendable () -> Result<Value, StoreError>
+    ) async throws(StoreError) -> Value {
+        let fault = state.withLock { state in
             state.calls += 1
-            return (state.fault, state.attachedTo)
+            return state.fault
         }
         switch fault {
         case .unreachable: throw StoreError("no answer")
         case .refused: throw StoreError("refused", kind: .refused)
         case .repliesLost, nil: break
         }
-        guard let books = server.books(forCallTo: attachedTo) else { throw StoreError("another one", kind: .lost) }
-        let value = work(books)
+        let outcome = if let wire { await wire.carry(call, effect) } else { effect() }
+        let value = try outcome.get()
         if fault == .repliesLost { throw StoreError("no reply") }
         return value
     }
 
-    private func publishing<Value>(_ key: LeaseKey, _ work: (MemoryLeaseStore) -> Value) throws(StoreError) -> Value {
-        let value = try call { books -> (Value, Epoch?) in
+    private func call<Value: Sendable>(
+        _ name: String,
+        _ key: LeaseKey? = nil,
+        _ work: @escaping @Sendable (MemoryLeaseStore) -> Value
+    ) async throws(StoreError) -> Value {
+        let attachedTo = state.withLock { $0.attachedTo }
+        return try await carry(StandInCall(name, key)) { [server] in
+            guard let books = server.books(forCallTo: attachedTo) else {
+                return .failure(StoreError("another one", kind: .lost))
+            }
+            return .success(work(books))
+        }
+    }
+
+    /// A call that the other replicas hear of.
+    private func publishing<Value: Sendable>(
+        _ name: String,
+        _ key: LeaseKey,
+        _ work: @escaping @Sendable (MemoryLeaseStore) -> Value
+    ) async throws(StoreError) -> Value {
+        try await call(name, key) { [server] books in
             var epoch: Epoch?
             if case .lease(let record) = books.lookup(key) { epoch = record.epoch }
-            return (work(books), epoch)
+            let value = work(books)
+            if let epoch { server.tell(.ended(key, epoch), except: self) }
+            return value
         }
-        if let epoch = value.1 { server.tell(.ended(key, epoch), except: self) }
-        return value.0
     }
 }
 
@@ -162,40 +194,49 @@ extension StandInSharedStore {
     }
 
     /// Says that endings are heard, which they are.
-    public func listen() async { hear(.listening) }
+    public func listen() async {
+        guard let wire else { return hear(.listening) }
+        guard let hear = state.withLock({ $0.hear }) else { return }
+        await wire.listen(hear)
+    }
 
     /// Learns which incarnation the server is.
     public func attach() async throws(StoreError) -> StoreAttachment {
         guard state.withLock({ $0.fault }) == nil else { throw StoreError("no answer") }
-        let (incarnation, isComplete) = server.state.withLock { ($0.incarnation, $0.isComplete) }
+        let (incarnation, isComplete) = try await carry(StandInCall("attach")) { [server] in
+            .success(server.state.withLock { ($0.incarnation, $0.isComplete) })
+        }
         state.withLock { $0.attachedTo = incarnation }
         return StoreAttachment(incarnation: String(incarnation), isComplete: isComplete)
     }
 
     /// Asks something harmless.
-    public func beat() async throws(StoreError) { _ = try call { $0.usage() } }
+    public func beat() async throws(StoreError) { _ = try await call("beat") { $0.usage() } }
 
     /// Passed on.
     public func restore(_ lease: LeaseRecord) async throws(StoreError) -> RestoreOutcome {
-        try call { $0.restore(lease) }
+        try await call("restore", lease.key) { $0.restore(lease) }
     }
     /// Passed on.
-    public func restore(_ intent: RestoredIntent) async throws(StoreError) { try call { $0.restore(intent) } }
+    public func restore(_ intent: RestoredIntent) async throws(StoreError) { try await call("restore", intent.request.key) { $0.restore(intent) } }
     /// Passed on.
     public func restore(_ kill: KillTicket, isDead: Bool) async throws(StoreError) {
-        try call { $0.restore(kill, isDead: isDead) }
+        try await call("restore", kill.key) { $0.restore(kill, isDead: isDead) }
     }
-    /// Finds nothing to repair.
+    /// Passed on; the books do everything in one step.
     public func repair(from cursor: String?) async throws(StoreError) -> RepairedSlots {
-        try call { _ in RepairedSlots(scanned: 0, unjustified: 0, missing: 0, cursor: nil) }
+        try await call("repair") { $0.repair(from: cursor) }
     }
     /// Noted for whoever attaches later.
     public func markComplete(_ incarnation: String) async throws(StoreError) {
-        _ = try call { _ in }
-        guard incarnation == String(server.state.withLock { $0.incarnation }) else {
-            throw StoreError("another one", kind: .lost)
+        let isSame = try await call("markComplete") { [server] _ in
+            server.state.withLock { state in
+                guard incarnation == String(state.incarnation) else { return false }
+                state.isComplete = true
+                return true
+            }
         }
-        server.state.withLock { $0.isComplete = true }
+        guard isSame else { throw StoreError("another one", kind: .lost) }
     }
     /// Nothing to close.
     public func close() async {}
@@ -208,31 +249,31 @@ extension StandInSharedStore {
     public var mode: StoreMode { .redis }
     /// Passed on; where the books hold nothing, what an earlier manager noted counts.
     public func lookup(_ key: LeaseKey) async throws(StoreError) -> StoreEntry? {
-        try call { $0.lookup(key) } ?? server.noted(for: key)
+        try await call("lookup", key) { $0.lookup(key) } ?? server.noted(for: key)
     }
     /// Passed on.
     public func reserve(_ request: ReservationRequest) async throws(StoreError) -> ReserveOutcome {
-        try call { $0.reserve(request) }
+        try await call("reserve", request.key) { $0.reserve(request) }
     }
     /// Passed on.
-    public func commit(_ lease: LeaseRecord) async throws(StoreError) -> Epoch? { try call { $0.commit(lease) } }
+    public func commit(_ lease: LeaseRecord) async throws(StoreError) -> Epoch? { try await call("commit", lease.key) { $0.commit(lease) } }
     /// Passed on.
-    public func adopt(_ lease: LeaseRecord) async throws(StoreError) -> Epoch? { try call { $0.adopt(lease) } }
+    public func adopt(_ lease: LeaseRecord) async throws(StoreError) -> Epoch? { try await call("adopt", lease.key) { $0.adopt(lease) } }
     /// Passed on.
     public func claimWarm(_ request: WarmClaimRequest) async throws(StoreError) -> WarmClaimOutcome {
-        try call { $0.claimWarm(request) }
+        try await call("claimWarm", request.key) { $0.claimWarm(request) }
     }
     /// Passed on.
     public func abandon(_ key: LeaseKey, token: CreationToken) async throws(StoreError) {
-        try call { $0.abandon(key, token: token) }
+        try await call("abandon", key) { $0.abandon(key, token: token) }
     }
     /// Passed on.
     public func detachIntent(_ key: LeaseKey, token: CreationToken) async throws(StoreError) {
-        try call { $0.detachIntent(key, token: token) }
+        try await call("detachIntent", key) { $0.detachIntent(key, token: token) }
     }
     /// Passed on; the others hear of it.
     public func release(_ key: LeaseKey, reason: KillReason) async throws(StoreError) -> ReleaseOutcome {
-        try publishing(key) { $0.release(key, reason: reason) }
+        try await publishing("release", key) { $0.release(key, reason: reason) }
     }
     /// Passed on; the others hear of it.
     public func end(
@@ -241,15 +282,15 @@ extension StandInSharedStore {
         idleFor: Duration?,
         reason: KillReason
     ) async throws(StoreError) -> KillTicket? {
-        try publishing(key) { $0.end(key, epoch: epoch, idleFor: idleFor, reason: reason) }
+        try await publishing("end", key) { $0.end(key, epoch: epoch, idleFor: idleFor, reason: reason) }
     }
     /// Passed on; the others hear of it.
     public func forget(_ key: LeaseKey, epoch: Epoch) async throws(StoreError) -> Bool {
-        try publishing(key) { $0.forget(key, epoch: epoch) }
+        try await publishing("forget", key) { $0.forget(key, epoch: epoch) }
     }
     /// Passed on.
     public func extend(_ key: LeaseKey, epoch: Epoch, remaining: Duration) async throws(StoreError) -> Bool {
-        try call { $0.extend(key, epoch: epoch, remaining: remaining) }
+        try await call("extend", key) { $0.extend(key, epoch: epoch, remaining: remaining) }
     }
     /// Passed on; the others hear of it.
     public func setPaused(
@@ -258,50 +299,50 @@ extension StandInSharedStore {
         paused: Bool,
         remaining: Duration
     ) async throws(StoreError) -> Bool {
-        try publishing(key) { $0.setPaused(key, epoch: epoch, paused: paused, remaining: remaining) }
+        try await publishing("setPaused", key) { $0.setPaused(key, epoch: epoch, paused: paused, remaining: remaining) }
     }
     /// Passed on.
-    public func touch(_ uses: [LeaseUse]) async throws(StoreError) { try call { $0.touch(uses) } }
+    public func touch(_ uses: [LeaseUse]) async throws(StoreError) { try await call("touch") { $0.touch(uses) } }
     /// Passed on.
-    public func dueLeases(limit: Int) async throws(StoreError) -> [DueLease] { try call { $0.dueLeases(limit: limit) } }
+    public func dueLeases(limit: Int) async throws(StoreError) -> [DueLease] { try await call("dueLeases") { $0.dueLeases(limit: limit) } }
     /// Passed on.
     public func dueKills(limit: Int, claim: Duration) async throws(StoreError) -> [KillTicket] {
-        try call { $0.dueKills(limit: limit, claim: claim) }
+        try await call("dueKills") { $0.dueKills(limit: limit, claim: claim) }
     }
     /// Passed on.
-    public func enqueueKill(_ ticket: KillTicket) async throws(StoreError) { try call { $0.enqueueKill(ticket) } }
+    public func enqueueKill(_ ticket: KillTicket) async throws(StoreError) { try await call("enqueueKill", ticket.key) { $0.enqueueKill(ticket) } }
     /// Passed on.
     public func confirmKilled(_ ticket: KillTicket) async throws(StoreError) -> Bool {
-        try call { $0.confirmKilled(ticket) }
+        try await call("confirmKilled", ticket.key) { $0.confirmKilled(ticket) }
     }
     /// Passed on.
     public func deferKill(_ ticket: KillTicket, by delay: Duration) async throws(StoreError) {
-        try call { $0.deferKill(ticket, by: delay) }
+        try await call("deferKill", ticket.key) { $0.deferKill(ticket, by: delay) }
     }
     /// Passed on.
     public func dueIntents(limit: Int, claim: Duration) async throws(StoreError) -> [Intent] {
-        try call { $0.dueIntents(limit: limit, claim: claim) }
+        try await call("dueIntents") { $0.dueIntents(limit: limit, claim: claim) }
     }
     /// Passed on.
-    public func isTaken(_ slot: CreationToken) async throws(StoreError) -> Bool { try call { $0.isTaken(slot) } }
+    public func isTaken(_ slot: CreationToken) async throws(StoreError) -> Bool { try await call("isTaken") { $0.isTaken(slot) } }
     /// Passed on.
     public func unaccounted(_ listed: [ListedSandbox]) async throws(StoreError) -> Set<SandboxID> {
-        try call { $0.unaccounted(listed) }
+        try await call("unaccounted") { $0.unaccounted(listed) }
     }
     /// Whoever asks first has it, as long as they ask in time.
     public func takeDuty(_ duty: Duty, for term: Duration) async throws(StoreError) -> Bool {
-        try call { _ in self.server.takeDuty(duty, for: term, by: ObjectIdentifier(self)) }
+        try await call("takeDuty") { _ in self.server.takeDuty(duty, for: term, by: ObjectIdentifier(self)) }
     }
     /// Passed on.
     public func resolveIntent(_ intent: Intent, found: [SandboxID]) async throws(StoreError) {
-        try call { $0.resolveIntent(intent, found: found) }
+        try await call("resolveIntent", intent.key) { $0.resolveIntent(intent, found: found) }
     }
     /// Passed on.
     public func list(user: String?, limit: Int, after cursor: String?) async throws(StoreError) -> LeasePage {
-        try call { $0.list(user: user, limit: limit, after: cursor) }
+        try await call("list") { $0.list(user: user, limit: limit, after: cursor) }
     }
     /// Passed on.
-    public func account(of key: LeaseKey) async throws(StoreError) -> KeyAccount { try call { $0.account(of: key) } }
+    public func account(of key: LeaseKey) async throws(StoreError) -> KeyAccount { try await call("account", key) { $0.account(of: key) } }
     /// Of the server, or zero while it is away.
     public func usage() -> StoreUsage { server.books.usage() }
 }

@@ -1,0 +1,14 @@
+internal import SandboxCore
+
+/// Counts what a process says of its locks and operations. Confined to the simulation's thread.
+final class ProcessObserver: ManagerObserver, @unchecked Sendable {
+    private(set) var locks = 0
+    private(set) var operations = 0
+
+    func userLockCreated() { locks += 1 }
+    func userLockRemoved() { locks -= 1 }
+    func operationStarted(_ operation: Operation) { operations += 1 }
+    func operationEnded(_ operation: Operation, failure: ErrorReason?, took: Duration) { operations -= 1 }
+    func operationOutlivedCaller(_ operation: Operation) { operations += 1 }
+    func outlivingOperationEnded(_ operation: Operation) { operations -= 1 }
+}
