@@ -3,16 +3,17 @@
 #
 #   scripts/test.sh [STEP...]
 #
-# STEP: some of hygiene, lint, build, unit, release, scripts, end-to-end; all without one. The last line counts them;
-# the exit status is not zero if one failed. What is missing is installed first: system packages as root or by sudo,
-# Python packages into .build/test-venv and .sdk-venvs. end-to-end needs what build and release have built.
+# STEP: some of hygiene, lint, build, unit, release, scripts, end-to-end, benchmarks; all without one. The last line
+# counts them; the exit status is not zero if one failed. What is missing is installed first: system packages as root or
+# by sudo, Python packages into .build/test-venv and .sdk-venvs. end-to-end and benchmarks need what build and release
+# have built.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/packages.sh
 source scripts/swift-build.sh
 
-readonly all_steps=(hygiene lint build unit release scripts end-to-end)
+readonly all_steps=(hygiene lint build unit release scripts end-to-end benchmarks)
 venv=.build/test-venv
 passed=0
 failed=0
@@ -89,7 +90,7 @@ step_hygiene() {
 }
 
 step_lint() {
-    swift format lint --strict --parallel -r Sources Tests Package.swift
+    swift format lint --strict --parallel -r Sources Tests Benchmarks/Sources Benchmarks/Package.swift Package.swift
 }
 
 step_build() {
@@ -115,6 +116,11 @@ step_end-to-end() {
     bin=$(swift build -c release --show-bin-path)
     timeout --kill-after=10 1500 "$venv/bin/python" -m pytest -q -p no:cacheprovider --durations=10 \
         --daemon="$bin/sandbox-manager" Tests/EndToEnd
+}
+
+# That every benchmark works, and that nothing allocates more than it did; how fast it is stays out of it.
+step_benchmarks() {
+    timeout --kill-after=10 600 scripts/bench.sh --quick
 }
 
 # run_step NAME: in a session of its own, with its time.

@@ -1,19 +1,24 @@
 import RedisClient
 
-// redis-client-benchmark PORT throughput|latency: one number line for redis.sh, which repeats and compares.
+// redis-client-benchmark PORT throughput|latency SHARE: one line of numbers for rows/redis_client.py, which repeats and
+// compares.
 //
 // throughput: GETs a second of 64 tasks that share one client. latency: p50 and p99 of one caller, in microseconds.
+// SHARE: how much of the usual number of GETs is made, up to 1.
 
 struct Usage: Error, CustomStringConvertible {
-    var description: String { "usage: redis-client-benchmark PORT throughput|latency" }
+    var description: String { "usage: redis-client-benchmark PORT throughput|latency SHARE" }
 }
 
 let arguments = CommandLine.arguments
-guard arguments.count == 3, let port = UInt16(arguments[1]) else { throw Usage() }
+guard arguments.count == 4, let port = UInt16(arguments[1]), let share = Double(arguments[3]), (0...1).contains(share)
+else { throw Usage() }
 let address = RedisAddress(host: "127.0.0.1", port: port)
 let client = try RedisClient(configuration: RedisConfiguration(endpoint: RedisEndpoint(target: .server(address))))
 // As long as redis-benchmark's own.
 _ = try await client.send(.set("k", to: Array("xxx".utf8)))
+
+func scaled(_ count: Int) -> Int { max(1, Int(Double(count) * share)) }
 
 /// Every reply is looked at: a benchmark of wrong answers is worth nothing.
 @concurrent func get(_ count: Int) async throws {
@@ -44,11 +49,11 @@ func throughput(tasks: Int, each: Int) async throws -> Double {
 
 switch arguments[2] {
 case "throughput":
-    _ = try await throughput(tasks: 64, each: 500)
-    print(Int(try await throughput(tasks: 64, each: 6000)))
+    _ = try await throughput(tasks: 64, each: scaled(500))
+    print(Int(try await throughput(tasks: 64, each: scaled(6000))))
 case "latency":
-    _ = try await latencies(2000)
-    let times = try await latencies(30_000)
+    _ = try await latencies(scaled(2000))
+    let times = try await latencies(scaled(30_000))
     print(times[times.count / 2] / .microseconds(1), times[times.count * 99 / 100] / .microseconds(1))
 default: throw Usage()
 }

@@ -1,0 +1,31 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .treatAllWarnings(as: .error),
+]
+
+// A package of its own, so that building the daemon does not build what only measures.
+let package = Package(
+    name: "benchmarks",
+    dependencies: [.package(name: "sandbox-manager", path: "..")],
+    targets: [
+        // Counts what malloc is asked for: linked into a program, or put before one with LD_PRELOAD.
+        .target(name: "CAllocations", cSettings: [.define("_GNU_SOURCE"), .treatAllWarnings(as: .error)]),
+        .executableTarget(
+            name: "metrics-benchmark",
+            dependencies: ["CAllocations", .product(name: "PrometheusClient", package: "sandbox-manager")],
+            swiftSettings: strict
+        ),
+        .executableTarget(
+            name: "redis-client-benchmark",
+            dependencies: [.product(name: "RedisClient", package: "sandbox-manager")],
+            swiftSettings: strict
+        ),
+    ]
+)

@@ -1,0 +1,52 @@
+internal import PrometheusClient
+internal import Glibc
+
+/// A page of 10,000 series beside copying its bytes.
+struct Rendering {
+    private static let series = 10_000
+
+    private let pages: Int
+    private let registry = MetricRegistry()
+
+    init(pages: Int) throws {
+        self.pages = pages
+        // As other clients were measured: counters of a few families with two labels, and numbers of some length.
+        for family in 0..<10 {
+            let rows = (0..<Self.series / 10).map { ["route\($0 % 25)", "code\($0)"] }
+            let counters = try registry.counterTable(
+                "benchmark_requests\(family)_total",
+                help: "Requests.",
+                labelNames: ["route", "code"],
+                rows: rows
+            )
+            for row in rows.indices { counters.increment(row: row, by: 1000 + 7 * row) }
+        }
+    }
+
+    func measure() throws {
+        let page = try registry.render(.text)
+        let clock = ContinuousClock()
+        var copy = [UInt8](repeating: 0, count: page.count)
+        var start = clock.now
+        for _ in 0..<pages {
+            copy.withUnsafeMutableBytes { target in
+                page.withUnsafeBytes { source in target.copyMemory(from: source) }
+            }
+            touch(copy)
+        }
+        let copied = (clock.now - start) / .milliseconds(1) / Double(pages)
+        start = clock.now
+        for _ in 0..<pages { touch(try registry.render(.text)) }
+        report("render-10000", (clock.now - start) / .milliseconds(1) / Double(pages), copied)
+    }
+
+    func countAllocations() throws {
+        report("render-allocations", try allocations(10) { touch(try registry.render(.text)) }, 0)
+    }
+}
+
+/// Keeps the compiler from leaving out what made `bytes`.
+@inline(never)
+private func touch(_ bytes: [UInt8]) {
+    precondition(!bytes.isEmpty)
+}
