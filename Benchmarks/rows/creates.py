@@ -16,9 +16,9 @@ from frame import Bench, BenchmarkError, Load, Result, Row, at_most, cpu_seconds
 CALLS = "the same calls by a bare libcurl loop"
 OWN = "the calls' own latency, by libcurl"
 CPU = Row("create-cpu", "processor time of a cold create, 64 at once", CALLS, "ms", at_most(0.3))
-CPU_REDIS = Row("create-cpu-redis", "the same with Redis", CALLS, "ms", at_most(0.3))
+CPU_REDIS = Row("create-cpu-redis", "processor time of a cold create with Redis, 64 at once", CALLS, "ms", at_most(0.3))
 ALONE = Row("create-overhead", "a cold create alone, overhead at p50", OWN, "ms", at_most(0.5))
-ALONE_REDIS = Row("create-overhead-redis", "the same with Redis", OWN, "ms", at_most(1.0))
+ALONE_REDIS = Row("create-overhead-redis", "a cold create alone with Redis, overhead at p50", OWN, "ms", at_most(1.0))
 RECONNECT = Row("reconnect-overhead", "reconnect through Redis, overhead at p50", OWN, "ms", at_most(1.5))
 ROWS = [CPU, CPU_REDIS, ALONE, ALONE_REDIS, RECONNECT]
 
