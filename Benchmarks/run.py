@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,17 @@ def run(bench: Bench, group: str) -> Iterator[dict[str, Any]]:
     """The results of a group, as they come."""
     for result in importlib.import_module(f"rows.{group}").measure(bench):
         yield result.json()
+
+
+def faults_of(expected: Sequence[Row], results: Sequence[dict[str, Any]]) -> list[str]:
+    """What is wrong with a group: rows without a figure, and counts above their target."""
+    seen = {result["name"] for result in results}
+    faults = [f"{row.name}: no figure" for row in expected if row.name not in seen]
+    for result in results:
+        if result["is_count"] and result["met"] is False:
+            counted = f"{result['ours']['median']:g} {result['unit']}"
+            faults.append(f"{result['name']}: {counted}, and {result['target']} was expected")
+    return faults
 
 
 def main() -> int:
@@ -64,26 +75,23 @@ def main() -> int:
     for group in options.groups or GROUPS:
         started = time.monotonic()
         expected: list[Row] = importlib.import_module(f"rows.{group}").ROWS
-        seen: set[str] = set()
+        measured: list[dict[str, Any]] = []
         try:
             with tempfile.TemporaryDirectory(prefix="bench-") as folder:
                 with Bench(options.daemon.resolve(), options.programs.resolve(), Path(folder), options.quick) as bench:
                     for result in run(bench, group):
-                        seen.add(result["name"])
-                        results.append(result)
+                        measured.append(result)
                         line = json.dumps(result)
                         print(line, flush=True)
                         if options.json:
                             with options.json.open("a") as file:
                                 file.write(line + "\n")
-                        if result["is_count"] and result["met"] is False:
-                            counted = f"{result['ours']['median']:g} {result['unit']}"
-                            faults.append(f"{result['name']}: {counted}, and {result['target']} was expected")
         except Exception:
             # The other groups are measured all the same.
             traceback.print_exc()
             faults.append(f"{group}: ended with an error")
-        faults += [f"{row.name}: no figure" for row in expected if row.name not in seen]
+        results += measured
+        faults += faults_of(expected, measured)
         print(f"# {group}: {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
 
     print()

@@ -51,7 +51,7 @@ def table(results: Sequence[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def write(results: Sequence[dict[str, Any]], revision: str, processors: int) -> None:
+def write(results: Sequence[dict[str, Any]], revision: str, processors: int, root: Path = ROOT) -> None:
     """Replaces the table in both places."""
     with_target = [one for one in results if one["met"] is not None]
     missed = sum(one["met"] is False for one in with_target)
@@ -62,8 +62,8 @@ def write(results: Sequence[dict[str, Any]], revision: str, processors: int) -> 
         "parentheses; the ratio is the median of the rounds' ratios."
     )
     text = f"{head}\n\n{table(results)}\n"
-    (ROOT / "Benchmarks" / "RESULTS.md").write_text(f"# Results\n\n{text}")
-    readme = ROOT / "README.md"
+    (root / "Benchmarks" / "RESULTS.md").write_text(f"# Results\n\n{text}")
+    readme = root / "README.md"
     before, begin, rest = readme.read_text().partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
