@@ -55,6 +55,7 @@ extension Checker {
 
     /// Compares what the key holds with what it held.
     func look(at key: LeaseKey, after call: String) {
+        hasClaimed = false
         guard !key.isWarm, let books = world.books else { return }
         var held: Generation?
         if case .lease(let record) = books.lookup(key) {
@@ -75,6 +76,7 @@ extension Checker {
             checkEnd(of: ended, key, after: call, books)
         }
         book.current = held
+        hasClaimed = call == "claimWarm" && held != nil
         if let held {
             world.history.note(key, "store: \(key) holds \(held.sandbox) epoch \(held.epoch) after \(call)")
             checkBeginning(of: held, key, after: call, books, &book)
@@ -121,6 +123,13 @@ extension Checker {
         guard call == "commit" || call == "embedded", let lost = book.lost, lost.sandbox != held.sandbox,
             let machine = world.cloud.machines[lost.sandbox], machine.isAlive
         else { return }
+        // Epochs follow civil clocks: where one process follows another whose clock was ahead, an older sandbox may look
+        // like the newer one. Only without a shared store, whose clock is one.
+        if world.scenario.store == .embedded, let other = world.cloud.machines[held.sandbox],
+            other.labels.epoch > machine.labels.epoch
+        {
+            return
+        }
         // Documented: what the provider does not list yet when the books are lost, nobody can find.
         guard machine.listedFrom <= lost.endedAt ?? now else { return }
         // Documented: a sandbox from the warm pool does not name its user, so without its record nobody knows whose it

@@ -39,7 +39,8 @@ final class Checker: @unchecked Sendable {
     // Slots, see Checker+Slots.swift.
     var slotted: Set<CreationToken> = []
     var reserved: Set<CreationToken> = []
-    var claimed: Set<CreationToken> = []
+    /// The call that is looked at made a member of the pool somebody's.
+    var hasClaimed = false
     /// Books and world may differ by more than what is under way: a loss, an outage in which replicas went on alone.
     var isUnsettled = false
     var unsettledSince: Int64 = 0

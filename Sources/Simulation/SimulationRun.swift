@@ -142,7 +142,10 @@ public struct SimulationRun {
         Task {
             for key in world.scenario.keys {
                 var outcome = await ClientScript.acquire(key, through: dice.pick(world.replicas), world)
-                if case .failure(.releasing)? = outcome {
+                // What says that it will be over soon has to be.
+                for _ in 0..<5 {
+                    guard case .failure(let error)? = outcome, error.isSoonOver else { break }
+                    await world.timeline.sleep(.seconds(5))
                     outcome = await ClientScript.acquire(key, through: dice.pick(world.replicas), world)
                 }
                 world.checker.checkServed(key, outcome)
@@ -150,5 +153,15 @@ public struct SimulationRun {
             done.settle(())
         }
         advance { _, _ in done.isSettled }
+    }
+}
+
+extension ManagerError {
+    /// Whether whoever is told this is told to come again.
+    fileprivate var isSoonOver: Bool {
+        switch reason {
+        case .releasing, .breakerOpen, .rateLimited, .creationInProgress: true
+        default: false
+        }
     }
 }
