@@ -84,12 +84,13 @@ extension SandboxManager {
         return !found.isEmpty
     }
 
-    /// - Returns: How many became leases; `nil` if the provider could not say what became of them, or the store could not
-    ///   be asked.
+    /// - Returns: How many became leases; `nil` if the provider could not say what became of them, the store could not be
+    ///   asked, or somebody works on the key before the books are complete.
     func takeOver(_ sandboxes: [SandboxInfo], _ key: LeaseKey) async -> Int? {
         guard store.mode != .degraded else { return nil }
-        // Whoever works on the key has looked by themselves before they create.
-        guard let ticket = locks.tryHold(key) else { return 0 }
+        // Whoever works on the key looks by themselves before they create. Until the books are complete, that is: called
+        // complete while they may still fail to look, the next one would create without having looked.
+        guard let ticket = locks.tryHold(key) else { return isKnowledgeComplete ? 0 : nil }
         defer { locks.finish(key, ticket) }
         let adopted = await Result.catching { () async throws(ManagerError) in
             try await measured(.reconcile) { () async throws(ManagerError) in

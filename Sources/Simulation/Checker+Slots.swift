@@ -34,6 +34,7 @@ extension Checker {
         let perUser = key.isWarm ? world.scenario.configuration.warmPool.target : limits.perUser
         // Refused: then what is there may be more than the limit, after an adoption.
         guard isGranted(call, books) else { return }
+        world.history.note(key, "store: \(call.name) gave \(key) slot \(taken) of \(key.user), \(total) in all")
         if taken > perUser { violated("I2", key, "\(key.user) was given slot \(taken) of \(perUser)") }
         if call.name == "reserve", total > limits.total {
             violated("I2", key, "slot \(total) of \(limits.total) was given")
@@ -44,7 +45,7 @@ extension Checker {
         guard let key = call.key, let entry = books.lookup(key) else { return false }
         switch entry {
         case .reservation(let record): return reserved.insert(record.token).inserted
-        case .lease(let record): return call.name == "claimWarm" && claimed.insert(record.token).inserted
+        case .lease: return hasClaimed
         case .unverified: return false
         }
     }
@@ -60,7 +61,11 @@ extension Checker {
         }
         let limits = world.scenario.configuration.limits
         if world.cloud.alive.count > limits.total {
-            violated("I2", machine.labels.key, "\(world.cloud.alive.count) sandboxes live, the limit is \(limits.total)")
+            violated(
+                "I2",
+                machine.labels.key,
+                "\(world.cloud.alive.count) sandboxes live, the limit is \(limits.total)"
+            )
         }
         let user = machine.labels.key.user
         let own = world.cloud.alive.count { (owners[$0.id] ?? $0.labels.key).user == user }

@@ -31,6 +31,24 @@ struct RecoveryTests {
         #expect(world.provider.count(of: .create) == 0)
     }
 
+    @Test func `I1 I10: books are not complete while somebody works on a key and may fail to look at the provider`()
+        async throws
+    {
+        let world = World(recovered: false)
+        let key = try key()
+        let old = world.provider.plant(order(key, epoch: 7, token: "before"))
+        world.provider.hold(.list)
+        let first = world.acquiring(key)
+        let look = try #require(await world.provider.nextHeld(.list))
+        world.provider.unhold(.list)
+        #expect(await !world.manager.takeOverEverything())
+        look.resume(.fail(Failures.reset(.list)))
+        _ = await first.value
+        #expect(try await world.manager.acquire(key).sandbox.id == old)
+        #expect(world.provider.count(of: .create) == 0)
+        #expect(await world.manager.takeOverEverything())
+    }
+
     @Test func `I2: a sandbox taken over takes its slot`() async throws {
         let world = World(recovered: false) {
             $0.limits = SlotLimits(perUser: 1, total: 5)
