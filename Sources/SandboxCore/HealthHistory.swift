@@ -26,14 +26,32 @@ struct HealthHistory {
     /// How long probes may go unanswered before the sandbox itself is doubted.
     static let silence: Duration = .seconds(60)
 
-    /// Sick verdicts in a row.
-    private(set) var consecutiveSick = 0
-    /// Probes without an answer in a row.
-    private(set) var consecutiveSilent = 0
     /// What the last probe said, and when; `nil` before the first.
     private(set) var last: (verdict: HealthResult, at: MonotonicInstant)?
-    private var firstSilent: MonotonicInstant?
-    private var firstSick: MonotonicInstant?
+    /// A sandbox that is well, as nearly all are, takes no room for this.
+    private var illness = Illness.none
+
+    private indirect enum Illness {
+        case none
+        case since(Symptoms)
+    }
+
+    private struct Symptoms {
+        var consecutiveSick = 0
+        var consecutiveSilent = 0
+        var firstSilent: MonotonicInstant?
+        var firstSick: MonotonicInstant?
+    }
+
+    private var symptoms: Symptoms {
+        get { if case .since(let symptoms) = illness { symptoms } else { Symptoms() } }
+        set { illness = .since(newValue) }
+    }
+
+    /// Sick verdicts in a row.
+    var consecutiveSick: Int { symptoms.consecutiveSick }
+    /// Probes without an answer in a row.
+    var consecutiveSilent: Int { symptoms.consecutiveSilent }
 
     /// Takes a verdict in.
     mutating func record(_ verdict: HealthVerdict, now: MonotonicInstant, runningSince: MonotonicInstant)
@@ -51,9 +69,9 @@ struct HealthHistory {
         case .unhealthy(let detail):
             return sick(detail, now: now, runningSince: runningSince)
         case .timedOut(let limit):
-            let first = firstSilent ?? now
-            firstSilent = first
-            consecutiveSilent += 1
+            let first = symptoms.firstSilent ?? now
+            symptoms.firstSilent = first
+            symptoms.consecutiveSilent += 1
             let error = ManagerError.timedOut(operation: .healthCheck, after: limit)
             // Two probes with an idle hour in between are no silence of an hour.
             let isLasting = consecutiveSilent >= Self.sickCount && now - first >= Self.silence
@@ -73,8 +91,9 @@ struct HealthHistory {
 
     /// It answered, though not well.
     private mutating func breakSilence() {
-        consecutiveSilent = 0
-        firstSilent = nil
+        guard consecutiveSilent > 0 else { return }
+        symptoms.consecutiveSilent = 0
+        symptoms.firstSilent = nil
     }
 
     private mutating func sick(
@@ -84,9 +103,9 @@ struct HealthHistory {
     ) -> HealthDecision {
         breakSilence()
         guard now - runningSince >= Self.edgeLag else { return .keep(.unhealthy(detail)) }
-        let first = firstSick ?? now
-        firstSick = first
-        consecutiveSick += 1
+        let first = symptoms.firstSick ?? now
+        symptoms.firstSick = first
+        symptoms.consecutiveSick += 1
         let isLasting = consecutiveSick >= Self.sickCount && now - first >= Self.sickSpan
         return isLasting ? .replace : .keep(.unhealthy(detail))
     }

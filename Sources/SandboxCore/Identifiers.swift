@@ -32,19 +32,49 @@ public struct Epoch: Hashable, Comparable, Sendable, CustomStringConvertible {
 ///
 /// 32 lower-case hex digits, so that it passes every metadata filter unescaped.
 public struct CreationToken: Hashable, Sendable, CustomStringConvertible {
+    /// Every lease has one, in several tables: its bits need less than half the room of its text.
+    private enum Form: Hashable {
+        case bits(UInt64, UInt64)
+        /// Nothing that ``init(from:)`` draws; only ever read back, or a test's.
+        case text(String)
+    }
+
+    private let form: Form
+
     /// The token's text.
-    public let rawValue: String
+    public var rawValue: String {
+        switch form {
+        case .bits(let upper, let lower): hexDigits(upper) + hexDigits(lower)
+        case .text(let text): text
+        }
+    }
 
     /// Wraps a token read back from a provider or store.
-    public init(_ rawValue: String) { self.rawValue = rawValue }
+    public init(_ rawValue: String) {
+        let digits = rawValue.utf8
+        guard digits.count == 32, digits.allSatisfy(isLowerHexDigit),
+            let upper = UInt64(rawValue.prefix(16), radix: 16), let lower = UInt64(rawValue.suffix(16), radix: 16)
+        else {
+            form = .text(rawValue)
+            return
+        }
+        form = .bits(upper, lower)
+    }
 
     /// Draws 128 random bits.
     public init(from random: any RandomSource) {
-        rawValue = hexDigits(random.next()) + hexDigits(random.next())
+        form = .bits(random.next(), random.next())
     }
 
     /// The token itself; it is no secret.
     public var description: String { rawValue }
+}
+
+private func isLowerHexDigit(_ byte: UInt8) -> Bool {
+    switch byte {
+    case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "f"): true
+    default: false
+    }
 }
 
 /// Sixteen lower-case hex digits.

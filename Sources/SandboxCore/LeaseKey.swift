@@ -7,10 +7,23 @@ public struct LeaseKey: Hashable, Sendable {
     /// The longest id accepted, in bytes.
     public static let maximumIDBytes = 128
 
+    /// A key lies in half a dozen tables at once; each of them has a reference to the names.
+    private final class Names: Sendable {
+        let user: String
+        let project: String
+
+        init(_ user: String, _ project: String) {
+            self.user = user
+            self.project = project
+        }
+    }
+
+    private let names: Names
+
     /// The user, as the caller names them.
-    public let user: String
+    public var user: String { names.user }
     /// The project, as the caller names it.
-    public let project: String
+    public var project: String { names.project }
 
     /// Validates both ids.
     ///
@@ -21,8 +34,18 @@ public struct LeaseKey: Hashable, Sendable {
     public init(user: String, project: String) throws(ManagerError) {
         try Self.validate(user, as: "user id")
         try Self.validate(project, as: "project id")
-        self.user = user
-        self.project = project
+        names = Names(user, project)
+    }
+
+    /// Equal if both names are.
+    public static func == (left: LeaseKey, right: LeaseKey) -> Bool {
+        left.names === right.names || (left.user == right.user && left.project == right.project)
+    }
+
+    /// By both names.
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(names.user)
+        hasher.combine(names.project)
     }
 
     /// Reads a key back that a manager wrote: one of a caller's, or of a member of the warm pool.
@@ -47,8 +70,7 @@ public struct LeaseKey: Hashable, Sendable {
     }
 
     private init(warmProject project: String) {
-        user = Self.warmUser
-        self.project = project
+        names = Names(Self.warmUser, project)
     }
 
     /// The user part of all pool members' keys: no caller's id contains an asterisk.

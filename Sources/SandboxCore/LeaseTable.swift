@@ -24,7 +24,7 @@ struct LeaseTable {
         case stale
     }
 
-    var leases: [LeaseKey: Lease] = [:]
+    var leases = DenseTable<PackedLease>()
     /// Keys used since the store was last told.
     private var used: Set<LeaseKey> = []
     /// The shortest idle timeout among them.
@@ -39,7 +39,6 @@ struct LeaseTable {
     init(policy: Policy) { self.policy = policy }
 
     var count: Int { leases.count }
-    var all: [Lease] { Array(leases.values) }
 
     subscript(key: LeaseKey) -> Lease? { leases[key] }
 
@@ -188,14 +187,25 @@ struct LeaseTable {
         }
     }
 
-    /// The uses since the last call, for the store. A lease with a command inside is in use every time.
-    mutating func drainUses(now: MonotonicInstant) -> [LeaseUse] {
+    /// The keys used since the last call, for ``uses(of:now:)``.
+    mutating func takeUsed() -> Set<LeaseKey> {
         defer {
-            used = used.filter { key in leases[key].map { $0.activeUses > 0 } ?? false }
-            shortestUsedTimeout = used.compactMap { leases[$0]?.idleTimeout }.min()
+            used = []
+            shortestUsedTimeout = nil
         }
-        return used.compactMap { key in
-            leases[key].map { LeaseUse(key: key, epoch: $0.epoch, age: $0.activeUses > 0 ? .zero : now - $0.lastUsed) }
+        return used
+    }
+
+    /// The last uses of some keys, for the store. A lease with a command inside is in use every time.
+    mutating func uses(of keys: some Sequence<LeaseKey>, now: MonotonicInstant) -> [LeaseUse] {
+        keys.compactMap { key in
+            guard let lease = leases[key] else { return nil }
+            guard lease.activeUses > 0 else {
+                // It may have been used again meanwhile.
+                return LeaseUse(key: key, epoch: lease.epoch, age: max(.zero, now - lease.lastUsed))
+            }
+            markUsed(lease)
+            return LeaseUse(key: key, epoch: lease.epoch, age: .zero)
         }
     }
 
@@ -212,20 +222,18 @@ struct LeaseTable {
         return lease.activeUses == 0 && now - lease.lastUsed >= lease.idleTimeout
     }
 
-    /// Leases whose remaining life fell below their idle timeout and that were used since it was last moved.
-    func needingExtension(life: (Lease) -> Duration, now: MonotonicInstant) -> [Lease] {
-        leases.values.filter { lease in
-            guard !lease.isPaused, lease.remoteExpiry > now, lease.remoteExpiry - now < lease.idleTimeout else {
-                return false
-            }
-            let full = life(lease)
-            let lastMoved = lease.lastMoved ?? lease.remoteExpiry - full
-            let isUsed = lease.activeUses > 0 || lease.lastUsed > lastMoved
-            // A provider that grants less than asked for, as at the end of a session, must not be asked every round.
-            let pace = min(full - lease.idleTimeout, (lease.remoteExpiry - lastMoved) / 2)
-            return isUsed && now - lastMoved >= pace
-                && lease.remoteExpiry + policy.leastGain <= lease.runningSince + policy.maxAge
+    /// Whether the remaining life fell below the idle timeout, and the lease was used since it was last moved; `full` is
+    /// how long it would live from now on.
+    func needsExtension(_ lease: Lease, to full: Duration, now: MonotonicInstant) -> Bool {
+        guard !lease.isPaused, lease.remoteExpiry > now, lease.remoteExpiry - now < lease.idleTimeout else {
+            return false
         }
+        let lastMoved = lease.lastMoved ?? lease.remoteExpiry - full
+        let isUsed = lease.activeUses > 0 || lease.lastUsed > lastMoved
+        // A provider that grants less than asked for, as at the end of a session, must not be asked every round.
+        let pace = min(full - lease.idleTimeout, (lease.remoteExpiry - lastMoved) / 2)
+        return isUsed && now - lastMoved >= pace
+            && lease.remoteExpiry + policy.leastGain <= lease.runningSince + policy.maxAge
     }
 
     @discardableResult

@@ -82,7 +82,10 @@ public final class MemoryLeaseStore: LeaseStore {
 
     /// See ``LeaseStore/touch(_:)``.
     public func touch(_ uses: [LeaseUse]) {
-        ledger.withLock { $0.touch(uses, now: time.now()) }
+        // A few at a time: others wait for no more than that.
+        for start in stride(from: 0, to: uses.count, by: 64) {
+            ledger.withLock { $0.touch(uses[start..<min(start + 64, uses.count)], now: time.now()) }
+        }
     }
 
     /// See ``LeaseStore/dueLeases(limit:)``.

@@ -116,16 +116,52 @@ public struct CreateRequest: Sendable, Hashable {
 
 /// A sandbox as its maker describes it: all that is needed to reach it.
 public struct ProviderSandbox: Sendable, Hashable {
+    /// What stays the same as time passes: books, memory and answers refer to it, and copy it only to change it.
+    final class Access: Sendable, Hashable {
+        struct Values: Sendable, Hashable {
+            var id: SandboxID
+            var template: String
+            var domain: String?
+            var envdAccessToken: Secret?
+            var trafficAccessToken: Secret?
+        }
+
+        let values: Values
+
+        init(_ values: Values) { self.values = values }
+
+        static func == (left: Access, right: Access) -> Bool { left === right || left.values == right.values }
+
+        func hash(into hasher: inout Hasher) { hasher.combine(values) }
+    }
+
+    private(set) var access: Access
+
     /// The provider's name for it.
-    public var id: SandboxID
+    public var id: SandboxID {
+        get { access.values.id }
+        set { change { $0.id = newValue } }
+    }
     /// What it was booted from.
-    public var template: String
+    public var template: String {
+        get { access.values.template }
+        set { change { $0.template = newValue } }
+    }
     /// Where its ports are reached, if the provider said so.
-    public var domain: String?
+    public var domain: String? {
+        get { access.values.domain }
+        set { change { $0.domain = newValue } }
+    }
     /// Opens its control interface.
-    public var envdAccessToken: Secret?
+    public var envdAccessToken: Secret? {
+        get { access.values.envdAccessToken }
+        set { change { $0.envdAccessToken = newValue } }
+    }
     /// Opens its user ports where those are closed.
-    public var trafficAccessToken: Secret?
+    public var trafficAccessToken: Secret? {
+        get { access.values.trafficAccessToken }
+        set { change { $0.trafficAccessToken = newValue } }
+    }
     /// A lower bound of its remaining life at the moment the call returned.
     public var remainingLife: Duration
 
@@ -138,12 +174,27 @@ public struct ProviderSandbox: Sendable, Hashable {
         trafficAccessToken: Secret? = nil,
         remainingLife: Duration
     ) {
-        self.id = id
-        self.template = template
-        self.domain = domain
-        self.envdAccessToken = envdAccessToken
-        self.trafficAccessToken = trafficAccessToken
+        access = Access(
+            Access.Values(
+                id: id,
+                template: template,
+                domain: domain,
+                envdAccessToken: envdAccessToken,
+                trafficAccessToken: trafficAccessToken
+            )
+        )
         self.remainingLife = remainingLife
+    }
+
+    init(_ access: Access, remainingLife: Duration) {
+        self.access = access
+        self.remainingLife = remainingLife
+    }
+
+    private mutating func change(_ change: (inout Access.Values) -> Void) {
+        var values = access.values
+        change(&values)
+        if values != access.values { access = Access(values) }
     }
 }
 

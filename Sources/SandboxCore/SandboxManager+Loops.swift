@@ -232,8 +232,8 @@ extension SandboxManager {
     /// Moves the expiry of leases that were used since it was last moved.
     private func extendUsed() async throws(ManagerError) -> Tally {
         let now = runtime.time.now()
-        let needing = table.withLock { table in
-            table.needingExtension(life: { $0.idleTimeout + configuration.grace }, now: now)
+        let needing = copies { [configuration] table, lease in
+            table.needsExtension(lease, to: lease.idleTimeout + configuration.grace, now: now)
         }
         var tally = Tally(scanned: needing.count)
         let moved = await inParallel(needing) { lease in

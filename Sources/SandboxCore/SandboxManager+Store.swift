@@ -7,7 +7,21 @@ extension SandboxManager: LeaseStoreClient {
     /// See ``LeaseStoreClient/leasesInMemory()``.
     public nonisolated func leasesInMemory() -> [LeaseRecord] {
         let now = runtime.time.now()
-        return table.withLock { $0.all }.map { $0.record(now: now) }
+        return copies { _, _ in true }.map { $0.record(now: now) }
+    }
+
+    /// The leases in memory that are wanted. Looks at a few at a time: the hot path waits for no more than that.
+    nonisolated func copies(where isWanted: @Sendable (LeaseTable, Lease) -> Bool) -> [Lease] {
+        var found: [LeaseKey: Lease] = [:]
+        var cursor = DenseTable<PackedLease>.Cursor()
+        while true {
+            let piece = table.withLock { table in
+                table.leases.nextPiece(&cursor)?.map(\.value).filter { isWanted(table, $0) }
+            }
+            guard let piece else { return Array(found.values) }
+            // What was moved meanwhile is seen twice, and the second time as it is now.
+            for lease in piece { found[lease.key] = lease }
+        }
     }
 
     /// See ``LeaseStoreClient/leaseEnded(_:upTo:)``.
@@ -25,7 +39,7 @@ extension SandboxManager: LeaseStoreClient {
     /// Holds every copy against the store: one that nobody asks for again must not stay for ever, and one that is asked
     /// for next should not have to wait (I6).
     func checkCopies() async {
-        let unchecked = table.withLock { table in table.all.filter { !table.isTrusted($0) } }
+        let unchecked = copies { table, lease in !table.isTrusted(lease) }
         _ = await inParallel(unchecked) { lease in _ = try? await self.isStillLeased(lease) }
     }
 
@@ -82,6 +96,8 @@ extension SandboxManager: LeaseStoreClient {
 
     // MARK: Uses
 
+    private static let usesAtOnce = 64
+
     /// Tells the store of uses, often enough that no other replica thinks a lease idle that is used here (I7).
     func tellUses() async {
         var lastTold = runtime.time.now()
@@ -100,7 +116,11 @@ extension SandboxManager: LeaseStoreClient {
     /// Tells the store of every use since the last time.
     func flushUses() async throws(ManagerError) {
         let now = runtime.time.now()
-        let uses = table.withLock { $0.drainUses(now: now) }
+        // A few at a time: the hot path waits for no more than that.
+        let keys = Array(table.withLock { $0.takeUsed() })
+        let uses = stride(from: 0, to: keys.count, by: Self.usesAtOnce).flatMap { start in
+            table.withLock { $0.uses(of: keys[start..<min(start + Self.usesAtOnce, keys.count)], now: now) }
+        }
         do throws(StoreError) {
             try await store.touch(uses)
         } catch {

@@ -1,5 +1,3 @@
-internal import HeapModule
-
 // How leases change, fall due and end.
 extension StoreLedger {
     mutating func release(_ key: LeaseKey, reason: KillReason, now: MonotonicInstant, claim: Duration) -> ReleaseOutcome
@@ -54,12 +52,15 @@ extension StoreLedger {
 
     mutating func drop(_ kept: Kept) {
         holdings[kept.record.key] = nil
+        leased.remove(kept.record.key)
         members.remove(kept.record.key)
         if kept.record.isPaused { pausedCount -= 1 } else { activeCount -= 1 }
+        sweepAlarms()
     }
 
     mutating func free(_ token: CreationToken) {
         guard let key = slots.removeValue(forKey: token), var user = users[key.user] else { return }
+        if !key.isWarm { holders.move(from: user.taken, to: user.taken - 1) }
         user.taken -= 1
         user.releasing.remove(token)
         users[key.user] = user.taken == 0 ? nil : user
@@ -90,7 +91,7 @@ extension StoreLedger {
         return true
     }
 
-    mutating func touch(_ uses: [LeaseUse], now: MonotonicInstant) {
+    mutating func touch(_ uses: some Sequence<LeaseUse>, now: MonotonicInstant) {
         for use in uses {
             _ = change(use.key, use.epoch) { $0.lastUsed = max($0.lastUsed, now - use.age) }
         }
@@ -107,27 +108,30 @@ extension StoreLedger {
     mutating func dueLeases(limit: Int, again: Duration, now: MonotonicInstant) -> [DueLease] {
         var due: [DueLease] = []
         var offered: Set<LeaseKey> = []
-        while due.count < limit, let alarm = alarms.min, alarm.at <= now {
-            alarms.removeMin()
+        while due.count < limit, let alarm = alarms.first, alarm.at <= now {
+            alarms.removeFirst()
             guard case .lease(let kept) = holdings[alarm.key], kept.record.epoch == alarm.epoch else { continue }
             let isDue = kept.due.at <= now
             // A lease that was paused and resumed has more than one alarm; the first will do.
             guard !isDue || offered.insert(alarm.key).inserted else { continue }
             if isDue { due.append(DueLease(record: kept.current(now: now), reason: kept.due.reason)) }
-            alarms.insert(Alarm(at: isDue ? now + again : kept.due.at, key: alarm.key, epoch: alarm.epoch))
+            let at = isDue ? now + again : kept.due.at
+            alarms.insert(AlarmQueue.Alarm(at: at, key: alarm.key, epoch: alarm.epoch))
         }
         return due
     }
 
     mutating func arm(_ kept: Kept) {
-        alarms.insert(Alarm(at: kept.due.at, key: kept.record.key, epoch: kept.record.epoch))
-        // Alarms of ended leases stay until they ring; when they outnumber the living, all are made anew (I6).
-        guard alarms.count > 2 * (activeCount + pausedCount) + 64 else { return }
-        alarms = Heap(
-            holdings.values.compactMap { holding in
-                guard case .lease(let kept) = holding else { return nil }
-                return Alarm(at: kept.due.at, key: kept.record.key, epoch: kept.record.epoch)
-            }
-        )
+        alarms.insert(AlarmQueue.Alarm(at: kept.due.at, key: kept.record.key, epoch: kept.record.epoch))
+        sweepAlarms()
+    }
+
+    /// Alarms of ended leases do not stay until they ring (I6).
+    private mutating func sweepAlarms() {
+        let holdings = holdings
+        alarms.sweep { alarm in
+            guard case .lease(let kept) = holdings[alarm.key] else { return true }
+            return kept.record.epoch != alarm.epoch
+        }
     }
 }

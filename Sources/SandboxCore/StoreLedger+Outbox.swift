@@ -16,7 +16,7 @@ extension StoreLedger {
 
     mutating func markReleasing(_ slot: CreationToken) {
         guard let key = slots[slot] else { return }
-        users[key.user]?.releasing.insert(slot)
+        changeUser(key.user) { $0.releasing.insert(slot) }
     }
 
     mutating func enqueueKill(_ ticket: KillTicket, now: MonotonicInstant) {
@@ -31,6 +31,7 @@ extension StoreLedger {
 
     mutating func confirmKilled(_ ticket: KillTicket) -> Bool {
         guard let entry = outbox.removeValue(forKey: ticket.sandbox) else { return false }
+        outbox.giveRoomBack()
         if let token = entry.ticket.token { free(token) }
         return true
     }
@@ -55,6 +56,7 @@ extension StoreLedger {
 
     mutating func resolveIntent(_ intent: Intent, found: [SandboxID], now: MonotonicInstant) {
         guard let open = intents.removeValue(forKey: intent.token) else { return }
+        intents.giveRoomBack()
         if case .reservation(intent.token) = holdings[intent.key] { holdings[intent.key] = nil }
         guard let first = found.first else { return free(intent.token) }
         for sandbox in found {

@@ -31,15 +31,12 @@ extension StoreLedger {
     }
 
     func list(user: String?, limit: Int, after cursor: String?, now: MonotonicInstant) -> LeasePage {
-        let keys = holdings.keys
-            .filter { key in user.map { $0 == key.user } ?? !key.isWarm }
-            .filter { key in !key.isWarm || members.contains(key) }
-            .map { (name: $0.canonical, key: $0) }
-            .filter { entry in cursor.map { entry.name > $0 } ?? true }
-            .sorted { $0.name < $1.name }
+        // The colon comes before the semicolon: whose keys are skipped or wanted, lie side by side.
+        let start = user.map { "\($0):" } ?? "\(LeaseKey.warmUser);"
         var page = LeasePage(leases: [], cursor: nil)
-        for (_, key) in keys {
-            guard case .lease(let kept) = holdings[key] else { continue }
+        for key in leased.keys(after: max(start, cursor ?? "")) {
+            guard user == nil || key.user == user else { break }
+            guard !key.isWarm || members.contains(key), case .lease(let kept) = holdings[key] else { continue }
             // One more lease than asked for exists: so there is another page.
             if page.leases.count == limit {
                 page.cursor = page.leases.last?.key.canonical
@@ -74,7 +71,7 @@ extension StoreLedger {
     func usage(now: MonotonicInstant) -> StoreUsage {
         var usage = StoreUsage()
         usage.slots = slots.count
-        usage.largestUser = users.reduce(0) { $1.key == LeaseKey.warmUser ? $0 : max($0, $1.value.taken) }
+        usage.largestUser = holders.most
         // A member that nobody can claim is perhaps somebody's.
         usage.active = activeCount - members.count
         usage.warm = members.count

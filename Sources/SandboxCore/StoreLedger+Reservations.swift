@@ -74,7 +74,8 @@ extension StoreLedger {
             remoteExpiry: now + record.sandbox.remainingLife
         )
         holdings[record.key] = .lease(kept)
-        users[record.key.user]?.releasing.remove(record.token)
+        leased.insert(record.key)
+        changeUser(record.key.user) { $0.releasing.remove(record.token) }
         if record.isPaused { pausedCount += 1 } else { activeCount += 1 }
         arm(kept)
     }

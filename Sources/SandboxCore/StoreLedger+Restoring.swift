@@ -90,7 +90,7 @@ extension StoreLedger {
     /// here they are at hand.
     mutating func repair(now: MonotonicInstant, wallNow: WallTime) -> RepairedSlots {
         var repaired = RepairedSlots(scanned: slots.count, unjustified: 0, missing: 0, cursor: nil)
-        for (token, key) in slots where !isJustified(token, for: key) {
+        for (token, key) in slots.pairs where !isJustified(token, for: key) {
             repaired.unjustified += 1
             intents[token] = OpenIntent(
                 key: key,
@@ -101,7 +101,7 @@ extension StoreLedger {
                 dueAt: now
             )
         }
-        let leased = holdings.compactMap { key, holding in
+        let leased = holdings.pairs.compactMap { key, holding in
             if case .lease(let kept) = holding { (kept.record.token, key) } else { nil }
         }
         let open = intents.map { ($0.key, $0.value.key) }
@@ -120,7 +120,16 @@ extension StoreLedger {
     mutating func take(_ token: CreationToken, for key: LeaseKey) {
         guard slots[token] == nil else { return }
         slots[token] = key
-        users[key.user, default: UserSlots()].taken += 1
+        let taken = users[key.user]?.taken ?? 0
+        if !key.isWarm { holders.move(from: taken, to: taken + 1) }
+        if taken == 0 { users[key.user] = UserSlots() }
+        changeUser(key.user) { $0.taken += 1 }
+    }
+
+    mutating func changeUser(_ user: String, _ change: (inout UserSlots) -> Void) {
+        guard var slots = users[user] else { return }
+        change(&slots)
+        users[user] = slots
     }
 
     private func isJustified(_ token: CreationToken, for key: LeaseKey) -> Bool {

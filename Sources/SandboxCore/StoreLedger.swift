@@ -1,5 +1,3 @@
-internal import HeapModule
-
 /// The truth of leases, slots, intents and the kill outbox, as a value: what Redis does in scripts is done here in
 /// place.
 ///
@@ -51,25 +49,22 @@ struct StoreLedger {
         var dueAt: MonotonicInstant
     }
 
-    struct Alarm: Comparable {
-        var at: MonotonicInstant
-        var key: LeaseKey
-        var epoch: Epoch
-        static func < (left: Alarm, right: Alarm) -> Bool { left.at < right.at }
-    }
-
     struct UserSlots {
         var taken = 0
         /// Slots whose sandbox is condemned, or will be as soon as it is made.
         var releasing: Set<CreationToken> = []
     }
 
-    var holdings: [LeaseKey: Holding] = [:]
-    var slots: [CreationToken: LeaseKey] = [:]
-    var users: [String: UserSlots] = [:]
+    var holdings = DenseTable<PackedHolding>()
+    /// The keys of leases, for listings.
+    var leased = SortedKeys()
+    var slots = DenseTable<PackedSlot>()
+    var users = DenseTable<PackedUser>()
+    /// How many users hold how many slots; the warm pool is none.
+    var holders = SlotHistogram()
     var intents: [CreationToken: OpenIntent] = [:]
     var outbox: [SandboxID: Condemned] = [:]
-    var alarms = Heap<Alarm>()
+    var alarms = AlarmQueue()
     var lastEpoch: Int64 = 0
     var activeCount = 0
     var pausedCount = 0

@@ -1,17 +1,27 @@
 /// A point on this process's monotonic clock. Means nothing to another process.
+///
+/// Counted in whole nanoseconds: every lease has several, and a `Duration` takes twice the room.
 public struct MonotonicInstant: Hashable, Comparable, Sendable {
-    /// The time since the clock's own zero.
-    public let sinceZero: Duration
+    private let nanoseconds: Int64
 
-    /// A point `sinceZero` after the clock's zero.
-    public init(sinceZero: Duration) { self.sinceZero = sinceZero }
+    /// A point `sinceZero` after the clock's zero; fractions of a nanosecond are cut off.
+    public init(sinceZero: Duration) { nanoseconds = sinceZero.wholeNanoseconds }
+
+    private init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
+
+    /// The time since the clock's own zero.
+    public var sinceZero: Duration { .nanoseconds(nanoseconds) }
 
     /// Orders by time.
-    public static func < (left: Self, right: Self) -> Bool { left.sinceZero < right.sinceZero }
-    /// The point `duration` later.
-    public static func + (instant: Self, duration: Duration) -> Self { Self(sinceZero: instant.sinceZero + duration) }
+    public static func < (left: Self, right: Self) -> Bool { left.nanoseconds < right.nanoseconds }
+    /// The point `duration` later; the end of time, three centuries away, if that is later still.
+    public static func + (instant: Self, duration: Duration) -> Self {
+        Self(nanoseconds: instant.nanoseconds.addingClamped(duration.wholeNanoseconds))
+    }
     /// The point `duration` earlier.
-    public static func - (instant: Self, duration: Duration) -> Self { Self(sinceZero: instant.sinceZero - duration) }
+    public static func - (instant: Self, duration: Duration) -> Self {
+        Self(nanoseconds: instant.nanoseconds.addingClamped((.zero - duration).wholeNanoseconds))
+    }
     /// The time from `right` to `left`.
     public static func - (left: Self, right: Self) -> Duration { left.sinceZero - right.sinceZero }
 }
@@ -19,27 +29,41 @@ public struct MonotonicInstant: Hashable, Comparable, Sendable {
 /// A point in civil time, shared with other processes: an expiry at a provider, a creation date.
 ///
 /// Never used to decide idleness or age inside one process: a clock step would evict everyone or no one (T13).
+/// Counted in whole nanoseconds, as ``MonotonicInstant`` is.
 public struct WallTime: Hashable, Comparable, Sendable {
-    /// The time since 1970-01-01T00:00:00Z, without leap seconds.
-    public let sinceEpoch: Duration
+    private let nanoseconds: Int64
 
-    /// A point `sinceEpoch` after 1970 began.
-    public init(sinceEpoch: Duration) { self.sinceEpoch = sinceEpoch }
+    /// A point `sinceEpoch` after 1970 began; fractions of a nanosecond are cut off.
+    public init(sinceEpoch: Duration) { nanoseconds = sinceEpoch.wholeNanoseconds }
+
+    private init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
+
+    /// The time since 1970-01-01T00:00:00Z, without leap seconds.
+    public var sinceEpoch: Duration { .nanoseconds(nanoseconds) }
 
     /// Whole microseconds since 1970 began.
-    public var microseconds: Int64 {
-        let parts = sinceEpoch.components
-        return parts.seconds * 1_000_000 + parts.attoseconds / 1_000_000_000_000
-    }
+    public var microseconds: Int64 { nanoseconds / 1000 }
 
     /// Orders by time.
-    public static func < (left: Self, right: Self) -> Bool { left.sinceEpoch < right.sinceEpoch }
-    /// The point `duration` later.
-    public static func + (time: Self, duration: Duration) -> Self { Self(sinceEpoch: time.sinceEpoch + duration) }
+    public static func < (left: Self, right: Self) -> Bool { left.nanoseconds < right.nanoseconds }
+    /// The point `duration` later; the end of time, in 2262, if that is later still.
+    public static func + (time: Self, duration: Duration) -> Self {
+        Self(nanoseconds: time.nanoseconds.addingClamped(duration.wholeNanoseconds))
+    }
     /// The point `duration` earlier.
-    public static func - (time: Self, duration: Duration) -> Self { Self(sinceEpoch: time.sinceEpoch - duration) }
+    public static func - (time: Self, duration: Duration) -> Self {
+        Self(nanoseconds: time.nanoseconds.addingClamped((.zero - duration).wholeNanoseconds))
+    }
     /// The time from `right` to `left`.
     public static func - (left: Self, right: Self) -> Duration { left.sinceEpoch - right.sinceEpoch }
+}
+
+extension Int64 {
+    /// The sum, or the nearest number that there is.
+    fileprivate func addingClamped(_ other: Int64) -> Int64 {
+        let (sum, isTooLarge) = addingReportingOverflow(other)
+        return isTooLarge ? (other > 0 ? .max : .min) : sum
+    }
 }
 
 /// Both clocks of a process, and the only way the core waits.
@@ -119,6 +143,14 @@ extension Duration {
     public var inSeconds: Double {
         let parts = components
         return Double(parts.seconds) + Double(parts.attoseconds) * 1e-18
+    }
+
+    /// The duration in whole nanoseconds, towards zero; the nearest number that there is, if it is longer than three
+    /// centuries.
+    var wholeNanoseconds: Int64 {
+        let (seconds, attoseconds) = components
+        let (whole, isTooLarge) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
+        return isTooLarge ? (seconds > 0 ? .max : .min) : whole.addingClamped(attoseconds / 1_000_000_000)
     }
 
     /// The duration in whole seconds, rounded up; at least 1. What `Retry-After` carries.

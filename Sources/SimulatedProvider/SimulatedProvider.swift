@@ -144,7 +144,11 @@ public final class SimulatedProvider: SandboxProvider {
     /// Removes an entry after the latency.
     public func kill(_ id: SandboxID, timeout: Duration) async throws(ProviderError) -> KillOutcome {
         try await latency(behaviour.killLatency, .kill, timeout)
-        return living { $0.entries.removeValue(forKey: id) } == nil ? .alreadyGone : .killed
+        let removed = living { state in
+            defer { state.entries.giveRoomBack() }
+            return state.entries.removeValue(forKey: id)
+        }
+        return removed == nil ? .alreadyGone : .killed
     }
 
     /// Alive, paused or gone, after the latency.
@@ -175,10 +179,14 @@ public final class SimulatedProvider: SandboxProvider {
         let now = time.now()
         return state.withLock { state in
             if now >= state.noExpiryBefore {
-                state.entries = state.entries.filter { $0.value.state == .paused || $0.value.expiry > now }
-                // Looked at again when the first can expire, but at least once a second: lives are moved meanwhile.
-                let running = state.entries.values.filter { $0.state == .running }
-                state.noExpiryBefore = min(running.map(\.expiry).min() ?? now + .seconds(1), now + .seconds(1))
+                var expired: [SandboxID] = []
+                var next = now + .seconds(3600)
+                for (id, entry) in state.entries where entry.state == .running {
+                    if entry.expiry <= now { expired.append(id) } else { next = min(next, entry.expiry) }
+                }
+                for id in expired { state.entries[id] = nil }
+                // Looked at again when the first can expire. Whoever moves a life forward moves this too.
+                state.noExpiryBefore = next
             }
             return body(&state)
         }

@@ -2,6 +2,7 @@ internal import ArgumentParser
 internal import DaemonConfiguration
 internal import Foundation
 internal import ManagerMetrics
+internal import SystemRuntime
 
 /// `sandbox-manager`: without a subcommand it runs the daemon.
 @main
@@ -32,6 +33,7 @@ extension Command {
         func run() async throws {
             switch loadConfiguration(settings.arguments) {
             case .success(let loaded):
+                HeapTrim.useOneHeap()
                 try await Daemon(loaded).run()
             case .failure(let faults):
                 printError("\(faults)\nThe configuration has faults; nothing was started.")

@@ -4,6 +4,7 @@ internal import HTTPServer
 internal import Logging
 internal import SandboxCore
 internal import ServiceLifecycle
+internal import SystemRuntime
 
 /// Starts the listeners and loops, waits for the word to stop, and ends everything in order.
 struct ManagerService: Service {
@@ -26,6 +27,7 @@ struct ManagerService: Service {
         )
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await manager.run() }
+            group.addTask { await giveMemoryBack() }
             if !settings.faults.isEmpty { group.addTask { await warnOfFaults() } }
             // Loops go on while work drains: kills under way are theirs to finish.
             try? await gracefulShutdown()
@@ -64,6 +66,14 @@ struct ManagerService: Service {
 
     private func address(_ listener: Listener, _ port: Int) -> Listener {
         Listener(host: listener.host, port: UInt16(clamping: port))
+    }
+
+    private func giveMemoryBack() async {
+        var trim = HeapTrim()
+        while !Task.isCancelled {
+            await runtime.time.sleep(for: .seconds(10))
+            trim.look()
+        }
     }
 
     private func warnOfFaults() async {

@@ -276,14 +276,13 @@ import Testing
     @Test func `K7 only a lease used since its last extension is extended, and once per grace period`() throws {
         var table = LeaseTable(policy: policy)
         table.insert(try lease())
-        let life: (Lease) -> Duration = { _ in .seconds(800) }
-        #expect(table.needingExtension(life: life, now: .at(301)).isEmpty, "not used since it was made")
+        #expect(!table.needsExtension(try key(), at: 301), "not used since it was made")
         table.recordUse(try key(), epoch: Epoch(1), now: .at(200))
-        #expect(table.needingExtension(life: life, now: .at(299)).isEmpty)
-        #expect(table.needingExtension(life: life, now: .at(301)).count == 1)
+        #expect(!table.needsExtension(try key(), at: 299))
+        #expect(table.needsExtension(try key(), at: 301))
         table.extend(try key(), epoch: Epoch(1), expiry: .at(1101), now: .at(301))
         table.recordUse(try key(), epoch: Epoch(1), now: .at(302))
-        #expect(table.needingExtension(life: life, now: .at(303)).isEmpty)
+        #expect(!table.needsExtension(try key(), at: 303))
         table.extend(try key(), epoch: Epoch(1), expiry: .at(1000), now: .at(304))
         #expect(table[try key()]?.remoteExpiry == .at(1101), "a word that came late moves nothing back")
     }
@@ -293,15 +292,15 @@ import Testing
         table.insert(try lease())
         #expect(table.beginUse(try key(), epoch: Epoch(1), now: .at(1)) == true)
         table.pause(try key(), epoch: Epoch(1), expiry: .at(900))
-        #expect(table.needingExtension(life: { _ in .seconds(800) }, now: .at(850)).isEmpty)
+        #expect(!table.needsExtension(try key(), at: 850))
     }
 
     @Test func `a lease past its expiry is not extended: nobody knows whether there is anything to extend`() throws {
         var table = LeaseTable(policy: policy)
         table.insert(try lease())
         table.recordUse(try key(), epoch: Epoch(1), now: .at(799))
-        #expect(table.needingExtension(life: { _ in .seconds(800) }, now: .at(799.5)).count == 1)
-        #expect(table.needingExtension(life: { _ in .seconds(800) }, now: .at(800)).isEmpty)
+        #expect(table.needsExtension(try key(), at: 799.5))
+        #expect(!table.needsExtension(try key(), at: 800))
     }
 
     @Test func `I9 a grant a little short of the greatest age is not asked for over and over`() throws {
@@ -309,6 +308,19 @@ import Testing
         table.insert(try lease())
         table.extend(try key(), epoch: Epoch(1), expiry: .at(3598), now: .at(2800))
         table.recordUse(try key(), epoch: Epoch(1), now: .at(3200))
-        #expect(table.needingExtension(life: { _ in .seconds(800) }, now: .at(3201)).isEmpty)
+        #expect(!table.needsExtension(try key(), at: 3201))
+    }
+}
+
+extension LeaseTable {
+    /// The uses since the last time.
+    mutating func drainUses(now: MonotonicInstant) -> [LeaseUse] {
+        let keys = takeUsed()
+        return uses(of: keys, now: now)
+    }
+
+    /// Whether the key's lease is due for an extension to 800 s of life.
+    fileprivate func needsExtension(_ key: LeaseKey, at seconds: Double) -> Bool {
+        self[key].map { needsExtension($0, to: .seconds(800), now: .at(seconds)) } ?? false
     }
 }

@@ -2,6 +2,7 @@
 #pragma once
 #include <malloc.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <pthread.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -22,6 +23,18 @@ static inline size_t cshims_heap_used_bytes(void) {
 static inline size_t cshims_heap_held_bytes(void) {
     struct mallinfo2 info = mallinfo2();
     return info.arena + info.hblkhd;
+}
+
+/// Has all threads allocate from at most so many heaps, unless MALLOC_ARENA_MAX says otherwise. For the start: it moves
+/// nothing that is there.
+static inline void cshims_heap_limit_arenas(int count) {
+    if (getenv("MALLOC_ARENA_MAX") == NULL)
+        (void)mallopt(M_ARENA_MAX, count);
+}
+
+/// Gives free pages of the heap back to the kernel, those in its middle too.
+static inline void cshims_heap_trim(void) {
+    (void)malloc_trim(0);
 }
 
 /// A close-on-exec, non-blocking event counter starting at 0; -1 with errno set when it fails.
