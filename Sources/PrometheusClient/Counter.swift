@@ -43,11 +43,7 @@ public final class Counter: Sendable {
 }
 
 extension Counter: Instrument {
-    func appendSamples(_ prefixes: [[UInt8]], to page: inout [UInt8]) {
-        for prefix in prefixes {
-            page.append(contentsOf: prefix)
-            page.appendDecimal(value)
-            page.appendLineEnd()
-        }
+    func writeSamples(to page: inout SampleWriter) {
+        page.write(value)
     }
 }

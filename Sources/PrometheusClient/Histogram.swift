@@ -64,21 +64,14 @@ extension Histogram: Instrument {
         return buckets + [labels.samplePrefix(name: name + "_sum"), labels.samplePrefix(name: name + "_count")]
     }
 
-    func appendSamples(_ prefixes: [[UInt8]], to page: inout [UInt8]) {
-        precondition(prefixes.count == bounds.count + 3, "\(prefixes.count) prefixes for \(bounds.count) bounds")
+    func writeSamples(to page: inout SampleWriter) {
         var cumulative: UInt64 = 0
         for position in 0...bounds.count {
             cumulative &+= buckets[position].load(ordering: .relaxed)
-            page.append(contentsOf: prefixes[position])
-            page.appendDecimal(cumulative)
-            page.appendLineEnd()
+            page.write(cumulative)
         }
-        page.append(contentsOf: prefixes[bounds.count + 1])
-        page.appendNumber(sum)
-        page.appendLineEnd()
-        page.append(contentsOf: prefixes[bounds.count + 2])
-        page.appendDecimal(cumulative)
-        page.appendLineEnd()
+        page.write(sum)
+        page.write(cumulative)
     }
 }
 
