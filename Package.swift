@@ -9,7 +9,7 @@ let strict: [SwiftSetting] = [
     .enableUpcomingFeature("NonisolatedNonsendingByDefault"),  // async stays on the caller's executor
     .treatAllWarnings(as: .error),
 ]
-/// For modules that know no C: any unsafe pointer in them is a diagnostic.
+/// For modules that know no C, or no more of it than a number: any unsafe pointer in them is a diagnostic.
 let pure = strict + [.strictMemorySafety()]
 
 let strictC: [CSetting] = [.define("_GNU_SOURCE"), .treatAllWarnings(as: .error)]
@@ -71,7 +71,7 @@ let package = Package(
         ),
 
         // Metrics.
-        .target(name: "PrometheusClient", swiftSettings: pure),
+        .target(name: "PrometheusClient", dependencies: ["CShims"], swiftSettings: pure),
         .target(name: "MetricsAdapter", dependencies: [coreMetrics, "PrometheusClient"], swiftSettings: pure),
         .target(name: "ManagerMetrics", dependencies: ["PrometheusClient", "SandboxCore"], swiftSettings: pure),
 

@@ -10,7 +10,8 @@ from frame import Bench, Result, Row, at_most, ratio_at_most
 ADD, MUTEX, COPY = "an atomic addition", "a mutex, locked and unlocked", "copying the bytes"
 TIMED = [
     Row("counter-1", "counter increment", ADD, "ns", ratio_at_most(1.3)),
-    Row("counter-2", "counter increment, two threads at once", ADD, "ns", ratio_at_most(1)),
+    # No worse, that is: the two are the same instruction, and a tenth is noise.
+    Row("counter-2", "counter increment, two threads at once", ADD, "ns", ratio_at_most(1.1)),
     Row("labelled-1", "labelled increment", ADD, "ns", ratio_at_most(1.5)),
     Row("observe-1", "histogram observation", MUTEX, "ns", at_most(20)),
     Row("observe-2", "histogram observation, two threads at once", MUTEX, "ns", at_most(40)),

@@ -3,6 +3,7 @@ internal import HTTPTypes
 public import ManagerMetrics
 internal import PrometheusClient
 public import SandboxCore
+internal import Synchronization
 
 /// The listener for Prometheus and for health checks: `/metrics`, `/healthz`, `/readyz`.
 ///
@@ -12,6 +13,7 @@ public struct MetricsPage: HTTPHandler {
     let manager: SandboxManager
     let metrics: ManagerMetrics
     let time: any TimeSource
+    private let memory = PageMemory()
 
     /// Joins the parts.
     public init(manager: SandboxManager, metrics: ManagerMetrics, time: any TimeSource) {
@@ -59,7 +61,9 @@ public struct MetricsPage: HTTPHandler {
     private func page(accept: String?) -> ServerResponse {
         let format = ExpositionFormat.negotiate(acceptHeader: accept)
         do throws(MetricError) {
-            let body = try metrics.registry.render(format)
+            var body = memory.take()
+            try metrics.registry.render(format, into: &body)
+            memory.keep(body)
             metrics.scraped(.ok)
             return ServerResponse(
                 status: 200,
@@ -97,4 +101,19 @@ public struct MetricsPage: HTTPHandler {
             body: Array("\(words)\n".utf8)
         )
     }
+}
+
+/// The last page, whose memory the next one is written into: asked for anew, 200 kB are fresh memory of the kernel's.
+private final class PageMemory: Sendable {
+    private let page = Mutex<[UInt8]>([])
+
+    /// Whoever has it alone writes in place; if two pages are made at once, one of them gets nothing.
+    func take() -> [UInt8] {
+        page.withLock { page in
+            defer { page = [] }
+            return page
+        }
+    }
+
+    func keep(_ used: [UInt8]) { page.withLock { $0 = used } }
 }

@@ -1,17 +1,18 @@
-import Synchronization
+public import Synchronization
 
 /// A whole number that only grows, such as a number of requests.
 ///
 /// Any thread may call any function at any time; nothing waits and nothing is allocated.
 public final class Counter: Sendable {
-    private let count = Atomic<UInt64>(0)
-    private let rejected: RejectedUpdates
+    @usableFromInline let count = Atomic<UInt64>(0)
+    @usableFromInline let rejected: RejectedUpdates
 
     init(rejected: RejectedUpdates) {
         self.rejected = rejected
     }
 
     /// Adds `amount`. A negative amount is refused and counted in ``MetricRegistry/rejectedUpdates``.
+    @inlinable
     public func increment(by amount: Int = 1) {
         guard amount >= 0 else {
             rejected.record()
@@ -42,11 +43,7 @@ public final class Counter: Sendable {
 }
 
 extension Counter: Instrument {
-    func appendSamples(_ prefixes: [[UInt8]], to page: inout [UInt8]) {
-        for prefix in prefixes {
-            page.append(contentsOf: prefix)
-            page.appendDecimal(value)
-            page.appendLineEnd()
-        }
+    func writeSamples(to page: inout SampleWriter) {
+        page.write(value)
     }
 }

@@ -40,11 +40,7 @@ public final class DoubleCounter: Sendable {
 }
 
 extension DoubleCounter: Instrument {
-    func appendSamples(_ prefixes: [[UInt8]], to page: inout [UInt8]) {
-        for prefix in prefixes {
-            page.append(contentsOf: prefix)
-            page.appendNumber(value)
-            page.appendLineEnd()
-        }
+    func writeSamples(to page: inout SampleWriter) {
+        page.write(value)
     }
 }

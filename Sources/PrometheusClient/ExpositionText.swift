@@ -47,17 +47,18 @@ extension [UInt8] {
     }
 
     mutating func appendDecimal(_ value: UInt64) {
-        guard value >= 10 else {
-            append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: value))
-            return
-        }
-        let start = endIndex
+        // As long as the largest number.
+        var digits = InlineArray<20, UInt8>(repeating: 0)
+        var start = digits.count
         var rest = value
-        while rest > 0 {
-            append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10))
+        repeat {
+            start -= 1
+            digits[start] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
             rest /= 10
+        } while rest > 0
+        append(addingCapacity: digits.count - start) { end in
+            for position in start..<digits.count { end.append(digits[position]) }
         }
-        self[start...].reverse()
     }
 
     /// Appends the shortest text that reads back as the same `Double`; whole numbers have no fraction.

@@ -42,11 +42,7 @@ public final class Gauge: Sendable {
 }
 
 extension Gauge: Instrument {
-    func appendSamples(_ prefixes: [[UInt8]], to page: inout [UInt8]) {
-        for prefix in prefixes {
-            page.append(contentsOf: prefix)
-            page.appendNumber(value)
-            page.appendLineEnd()
-        }
+    func writeSamples(to page: inout SampleWriter) {
+        page.write(value)
     }
 }

@@ -1,3 +1,4 @@
+internal import CShims
 import Synchronization
 
 /// A classic histogram: how many observations were at most each of a fixed list of bounds, and their sum.
@@ -12,10 +13,19 @@ public final class Histogram: Sendable {
     /// The upper bounds of the buckets, ascending, each inclusive; `+Inf` follows the last and is not listed.
     public let bounds: [Double]
 
-    // Observations of each bucket alone (not cumulative); the one after the last bound is `+Inf`. A fixed size keeps
-    // the cells inside the object.
-    private let buckets = InlineArray<32, Atomic<UInt64>> { _ in Atomic(0) }
-    private let total = AtomicDouble()
+    /// What the threads of some processors have observed. Fixed sizes keep all cells inside the object.
+    private struct Stripe: ~Copyable, Sendable {
+        /// Observations of each bucket alone (not cumulative); the one after the last bound is `+Inf`.
+        let buckets = InlineArray<32, Atomic<UInt64>> { _ in Atomic(0) }
+        let total = AtomicDouble()
+        /// Keeps the next stripe's cells off this one's cache line.
+        private let padding = InlineArray<7, UInt64>(repeating: 0)
+    }
+
+    // Two threads that observe at once would take the same cache lines from each other: 12 to 90 ns an observation were
+    // seen with one set of cells, where one thread alone needs 6.
+    private static let stripeCount = 4
+    private let stripes = InlineArray<4, Stripe> { _ in Stripe() }
     private let rejected: RejectedUpdates
 
     /// `bounds` were checked by the registry; more than ``maximumBounds`` would be a bug in it.
@@ -34,8 +44,10 @@ public final class Histogram: Sendable {
         }
         var position = 0
         while position < bounds.count, value > bounds[position] { position += 1 }
-        total.grow(by: value)
-        buckets[position].wrappingAdd(1, ordering: .relaxed)
+        // The processor may change the next moment: then another's stripe is used once, which is as right.
+        let stripe = Int(truncatingIfNeeded: UInt32(bitPattern: cshims_current_cpu())) % Self.stripeCount
+        stripes[stripe].total.grow(by: value)
+        stripes[stripe].buckets[position].wrappingAdd(1, ordering: .relaxed)
     }
 
     /// Records a time in seconds. A negative time is refused like any negative value.
@@ -47,11 +59,15 @@ public final class Histogram: Sendable {
     public var count: UInt64 { bucketCounts.reduce(0, &+) }
 
     /// The sum of all observed values. For tests.
-    public var sum: Double { total.value }
+    public var sum: Double { stripes.indices.reduce(0) { $0 + stripes[$1].total.value } }
 
     /// How many observations fell in each bucket alone, the last being `+Inf`. For tests.
     public var bucketCounts: [UInt64] {
-        (0...bounds.count).map { buckets[$0].load(ordering: .relaxed) }
+        (0...bounds.count).map(count(ofBucket:))
+    }
+
+    private func count(ofBucket position: Int) -> UInt64 {
+        stripes.indices.reduce(0) { $0 &+ stripes[$1].buckets[position].load(ordering: .relaxed) }
     }
 }
 
@@ -64,21 +80,14 @@ extension Histogram: Instrument {
         return buckets + [labels.samplePrefix(name: name + "_sum"), labels.samplePrefix(name: name + "_count")]
     }
 
-    func appendSamples(_ prefixes: [[UInt8]], to page: inout [UInt8]) {
-        precondition(prefixes.count == bounds.count + 3, "\(prefixes.count) prefixes for \(bounds.count) bounds")
+    func writeSamples(to page: inout SampleWriter) {
         var cumulative: UInt64 = 0
         for position in 0...bounds.count {
-            cumulative &+= buckets[position].load(ordering: .relaxed)
-            page.append(contentsOf: prefixes[position])
-            page.appendDecimal(cumulative)
-            page.appendLineEnd()
+            cumulative &+= count(ofBucket: position)
+            page.write(cumulative)
         }
-        page.append(contentsOf: prefixes[bounds.count + 1])
-        page.appendNumber(sum)
-        page.appendLineEnd()
-        page.append(contentsOf: prefixes[bounds.count + 2])
-        page.appendDecimal(cumulative)
-        page.appendLineEnd()
+        page.write(sum)
+        page.write(cumulative)
     }
 }
 

@@ -5,8 +5,8 @@ protocol Instrument: AnyObject, Sendable {
     /// The line beginnings (name, labels and the space before the value), one for each sample, in printing order.
     func samplePrefixes(name: String, labels: LabelSet) -> [[UInt8]]
 
-    /// Appends one line for each of `prefixes`, which are those made by `samplePrefixes(name:labels:)`.
-    func appendSamples(_ prefixes: [[UInt8]], to page: inout [UInt8])
+    /// Writes one value for each line beginning that `samplePrefixes(name:labels:)` has made, in that order.
+    func writeSamples(to page: inout SampleWriter)
 }
 
 extension Instrument {

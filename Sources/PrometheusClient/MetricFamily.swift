@@ -1,19 +1,24 @@
 /// A registered metric with everything that can be rendered beforehand: the header lines and the line beginnings.
 struct MetricFamily: Sendable {
-    /// One child with its line beginnings.
+    /// Children with their line beginnings: all of a closed family, or one of an open one.
     struct Series: Sendable {
-        let instrument: any Instrument
-        let prefixes: [[UInt8]]
+        let instruments: [any Instrument]
+        let lines: SampleLines
 
-        init(_ instrument: any Instrument, labelValues: [String], of description: MetricDescription) {
-            let labels = LabelSet(names: description.labelNames, values: labelValues)
-            self.instrument = instrument
-            prefixes = instrument.samplePrefixes(name: description.name, labels: labels)
+        /// `instruments` are in the order of `labelValues`.
+        init(_ instruments: [any Instrument], labelValues: [[String]], of description: MetricDescription) {
+            self.instruments = instruments
+            lines = SampleLines(
+                zip(instruments, labelValues).flatMap { instrument, values in
+                    let labels = LabelSet(names: description.labelNames, values: values)
+                    return instrument.samplePrefixes(name: description.name, labels: labels)
+                }
+            )
         }
     }
 
     private enum Children {
-        case closed([Series])
+        case closed(Series)
         case open(OpenSeries)
     }
 
@@ -27,8 +32,7 @@ struct MetricFamily: Sendable {
 
     /// A family that never changes; `children` are in the order of `description.labelValues`.
     init(description: MetricDescription, children: [any Instrument]) {
-        let series = zip(description.labelValues, children).map { Series($1, labelValues: $0, of: description) }
-        self.init(description, .closed(series))
+        self.init(description, .closed(Series(children, labelValues: description.labelValues, of: description)))
     }
 
     /// A family without children so far.
@@ -58,18 +62,24 @@ struct MetricFamily: Sendable {
         Self.familyName(of: shape, in: format)
     }
 
-    func append(to page: inout [UInt8], format: ExpositionFormat) {
-        let series =
-            switch children {
-            case .closed(let series): series
-            case .open(let series): series.sorted
-            }
-        // A header without samples would be legal, and say nothing.
-        if series.isEmpty { return }
-        page.append(contentsOf: format == .text ? textHeader : openMetricsHeader)
-        for child in series {
-            child.instrument.appendSamples(child.prefixes, to: &page)
+    func write(to page: inout SampleWriter, format: ExpositionFormat) {
+        let header = format == .text ? textHeader : openMetricsHeader
+        switch children {
+        case .closed(let series):
+            page.write(header)
+            write(series, to: &page)
+        case .open(let series):
+            let all = series.sorted
+            // A header without samples would be legal, and say nothing.
+            if all.isEmpty { return }
+            page.write(header)
+            for series in all { write(series, to: &page) }
         }
+    }
+
+    private func write(_ series: Series, to page: inout SampleWriter) {
+        page.begin(series.lines)
+        for instrument in series.instruments { instrument.writeSamples(to: &page) }
     }
 
     private static func familyName(of description: MetricDescription, in format: ExpositionFormat) -> String {

@@ -16,6 +16,8 @@ public final class MetricRegistry: Sendable {
         var collectors: [Collector] = []
     }
 
+    private static let openMetricsEnd = Array("# EOF\n".utf8)
+
     private let state = Mutex(State())
     // The size of the last page, and the turn to make one; see `render`.
     private let lastPageSize = Mutex(0)
@@ -52,6 +54,20 @@ public final class MetricRegistry: Sendable {
     ///
     /// - Throws: ``MetricError/collectorFailed(collector:reason:)``; then there is no page at all, rather than half.
     public func render(_ format: ExpositionFormat) throws(MetricError) -> [UInt8] {
+        var page: [UInt8] = []
+        try render(format, into: &page)
+        return page
+    }
+
+    /// Like ``render(_:)``, and keeps the memory of an earlier page: with one that nobody else holds, nothing is allocated
+    /// once it is large enough.
+    ///
+    /// - Parameters:
+    ///   - format: How the page is written.
+    ///   - page: Replaced by the new page; empty if there is none.
+    /// - Throws: ``MetricError/collectorFailed(collector:reason:)``.
+    public func render(_ format: ExpositionFormat, into page: inout [UInt8]) throws(MetricError) {
+        page.removeAll(keepingCapacity: true)
         // The one lock held while calling out: it is taken for nothing but making pages, and collectors make none.
         try lastPageSize.withLock { lastPageSize throws(MetricError) in
             let (collectors, families) = state.withLock { ($0.collectors, $0.familiesByFormat[format] ?? []) }
@@ -62,12 +78,13 @@ public final class MetricRegistry: Sendable {
                     throw .collectorFailed(collector: collector.name, reason: String(describing: error))
                 }
             }
-            var page: [UInt8] = []
-            page.reserveCapacity(lastPageSize + lastPageSize / 8)
-            for family in families { family.append(to: &page, format: format) }
-            if format == .openMetrics { page.append(contentsOf: "# EOF\n".utf8) }
+            if page.capacity < lastPageSize { page.reserveCapacity(lastPageSize + lastPageSize / 8) }
+            var writer = SampleWriter(page)
+            page = []
+            for family in families { family.write(to: &writer, format: format) }
+            if format == .openMetrics { writer.write(Self.openMetricsEnd) }
+            page = writer.page
             lastPageSize = page.count
-            return page
         }
     }
 

@@ -4,6 +4,7 @@ internal import Synchronization
 final class OpenSeries: Sendable {
     private struct Entry {
         let labelValues: [String]
+        let instrument: any Instrument
         let series: MetricFamily.Series
     }
 
@@ -24,21 +25,21 @@ final class OpenSeries: Sendable {
     func add<Child: Instrument>(_ labelValues: [String], _ make: () -> Child) throws(MetricError) -> Child {
         try NameRules.checkLabels(name: shape.name, labelNames: shape.labelNames, rows: [labelValues])
         let made = make()
-        let series = MetricFamily.Series(made, labelValues: labelValues, of: shape)
+        let series = MetricFamily.Series([made], labelValues: [labelValues], of: shape)
         return entries.withLock { entries in
             let position = Self.position(of: labelValues, in: entries)
             if position < entries.count, !Self.precedes(labelValues, entries[position].labelValues),
-                let present = entries[position].series.instrument as? Child
+                let present = entries[position].instrument as? Child
             {
                 return present
             }
-            entries.insert(Entry(labelValues: labelValues, series: series), at: position)
+            entries.insert(Entry(labelValues: labelValues, instrument: made, series: series), at: position)
             return made
         }
     }
 
     func remove(_ child: some Instrument) {
-        entries.withLock { entries in entries.removeAll { $0.series.instrument === child } }
+        entries.withLock { entries in entries.removeAll { $0.instrument === child } }
     }
 
     /// Of the first entry that does not precede `labelValues`.

@@ -46,12 +46,8 @@ package final class ResettableCounter: Sendable {
 }
 
 extension ResettableCounter: Instrument {
-    func appendSamples(_ prefixes: [[UInt8]], to page: inout [UInt8]) {
-        for prefix in prefixes {
-            page.append(contentsOf: prefix)
-            let (whole, rest) = (whole.load(ordering: .relaxed), rest.value)
-            if rest == 0 { page.appendDecimal(whole) } else { page.appendNumber(Double(whole) + rest) }
-            page.appendLineEnd()
-        }
+    func writeSamples(to page: inout SampleWriter) {
+        let (whole, rest) = (whole.load(ordering: .relaxed), rest.value)
+        if rest == 0 { page.write(whole) } else { page.write(Double(whole) + rest) }
     }
 }

@@ -32,15 +32,18 @@ public struct ProcessStatistics: Sendable {
     /// - Throws: ``Unreadable`` if /proc is missing or reads differently than documented.
     public static func read() throws(Unreadable) -> ProcessStatistics {
         let path = "/proc/self/stat"
-        guard let text = contents(of: path), let nameEnd = text.lastIndex(of: ")") else { throw Unreadable(path: path) }
+        guard let text = contents(of: path)?.utf8, let nameEnd = text.lastIndex(of: UInt8(ascii: ")")) else {
+            throw Unreadable(path: path)
+        }
         // Fields after the name, which may hold blanks: state is the first; see proc(5).
-        let fields = text[nameEnd...].dropFirst(2).split(separator: " ")
+        let fields = text[nameEnd...].dropFirst(2).split(separator: UInt8(ascii: " ")).map { Substring($0) }
         guard fields.count > 21, let user = Int(fields[11]), let system = Int(fields[12]),
             let threads = Int(fields[17]),
             let virtual = Int(fields[20]), let pages = Int(fields[21])
         else { throw Unreadable(path: path) }
         var limit = rlimit()
         getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        let heap = cshims_heap()
         return ProcessStatistics(
             cpuSeconds: Double(user + system) / Double(sysconf(Int32(_SC_CLK_TCK))),
             residentBytes: pages * Int(sysconf(Int32(_SC_PAGESIZE))),
@@ -48,8 +51,8 @@ public struct ProcessStatistics: Sendable {
             openFileDescriptors: try openDescriptors(),
             maximumFileDescriptors: Int(clamping: limit.rlim_cur),
             threads: threads,
-            heapInUseBytes: Int(cshims_heap_used_bytes()),
-            heapHeldBytes: Int(cshims_heap_held_bytes())
+            heapInUseBytes: Int(heap.used),
+            heapHeldBytes: Int(heap.held)
         )
     }
 

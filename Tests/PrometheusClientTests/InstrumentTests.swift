@@ -1,4 +1,5 @@
 import PrometheusClient
+import TestSupport
 import Testing
 
 @Suite struct InstrumentTests {
@@ -98,6 +99,28 @@ import Testing
         family.increment(.release, .timedOut)
         #expect(registry.rejectedUpdates == 1)
         #expect(try registry.text(.text) == before)
+    }
+
+    @Test func `each label has a child of its own, however labels look in memory`() throws {
+        try expectOwnChildren(Backwards.self)
+        try expectOwnChildren(Nested.self)
+        try expectOwnChildren(Wide.self)
+        try expectOwnChildren(Sole.self)
+        let family = try registry.counter("careless_total", help: "C.", by: Careless.self)
+        family.increment(Careless(byte: 17))
+        #expect(Careless.allCases.map { family[$0].value } == [0, 1])
+        #expect(registry.rejectedUpdates == 0)
+    }
+
+    private func expectOwnChildren<Label: MetricLabel>(_ type: Label.Type) throws {
+        let family = try registry.counter("\(Label.labelName)_total", help: "C.", by: Label.self)
+        for (position, label) in Label.allCases.enumerated() { family.increment(label, by: position + 1) }
+        #expect(Label.allCases.map { family[$0].value } == (1...UInt64(Label.allCases.count)).map { $0 })
+        let page = Exposition.parse(try registry.text(.text))
+        for (position, label) in Label.allCases.enumerated() {
+            let labels = [Label.labelName: label.labelValue]
+            #expect(page.value(of: "\(Label.labelName)_total", labels) == Double(position + 1))
+        }
     }
 
     @Test func `a case missing from allCases is refused and counted`() throws {

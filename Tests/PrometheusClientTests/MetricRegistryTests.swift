@@ -132,6 +132,23 @@ import Testing
         #expect(try registry.text(.openMetrics).hasSuffix("\ng 110\n# EOF\n"))
     }
 
+    @Test(arguments: ExpositionFormat.allCases)
+    func `a page written over an earlier one is the same as a new one`(format: ExpositionFormat) throws {
+        struct Stuck: Error {}
+        let gauge = try registry.gauge("g", help: "G.")
+        _ = try registry.histogram("h_seconds", help: "H.", buckets: [1])
+        registry.onCollect("failing") { if gauge.value < 0 { throw Stuck() } }
+        var page = Array(repeating: UInt8(ascii: "x"), count: 10_000)
+        for value in [1e300, 0.5, 7] {
+            gauge.set(value)
+            try registry.render(format, into: &page)
+            #expect(try page == registry.render(format))
+        }
+        gauge.set(-1)
+        #expect(throws: MetricError.self) { try registry.render(format, into: &page) }
+        #expect(page.isEmpty)
+    }
+
     @Test func `a collector that throws leaves no page, and the next page works`() throws {
         struct Stuck: Error {}
         let gauge = try registry.gauge("g", help: "G.")

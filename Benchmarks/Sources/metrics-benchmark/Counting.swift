@@ -28,8 +28,8 @@ struct Counting {
         let alone = nanoseconds(operations) { raw.add() }
         report("counter-1", nanoseconds(operations) { counter.increment() }, alone)
         report("labelled-1", nanoseconds(operations) { colours.increment(.olive) }, alone)
-        let contended = nanoseconds(operations / 4, threads: 2) { raw.add() }
-        report("counter-2", nanoseconds(operations / 4, threads: 2) { counter.increment() }, contended)
+        let contended = contendedNanoseconds(operations / 4) { raw.add() }
+        report("counter-2", contendedNanoseconds(operations / 4) { counter.increment() }, contended)
     }
 
     func countAllocations() {

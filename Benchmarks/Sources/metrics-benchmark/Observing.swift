@@ -28,8 +28,8 @@ struct Observing {
         let (histogram, locked) = (histogram, locked)
         let alone = nanoseconds(operations) { locked.add() }
         report("observe-1", nanoseconds(operations) { histogram.observe(Self.value) }, alone)
-        let contended = nanoseconds(operations / 4, threads: 2) { locked.add() }
-        report("observe-2", nanoseconds(operations / 4, threads: 2) { histogram.observe(Self.value) }, contended)
+        let contended = contendedNanoseconds(operations / 4) { locked.add() }
+        report("observe-2", contendedNanoseconds(operations / 4) { histogram.observe(Self.value) }, contended)
     }
 
     func countAllocations() {

@@ -6,7 +6,8 @@ internal import Synchronization
 // metrics-benchmark ROUNDS OPERATIONS: a line `ROW OURS YARDSTICK` for each row and round, for rows/metrics.py.
 //
 // In each round ours and the yardstick take turns. Times are nanoseconds per operation, those of rendering milliseconds
-// per page; `…-allocations` are what one operation asks malloc for.
+// per page; `…-allocations` are what one operation asks malloc for. Each operation is measured alone and, where that is
+// another matter, by two threads at once.
 
 /// As many labels as the daemon's busiest metric by operation has.
 enum Colour: String, MetricLabel {
@@ -44,18 +45,26 @@ func report(_ row: String, _ ours: Double, _ yardstick: Double) {
     print(row, ours, yardstick)
 }
 
-/// Nanoseconds of one call of `operation`, made `count` times by each of `threads` threads at once; of several threads,
-/// the time that all of them took by the calls of one.
+/// Nanoseconds of processor time of one call of `operation`, made `count` times: what else runs on the machine counts for
+/// little then.
 @inline(__always)
-func nanoseconds(_ count: Int, threads: Int = 1, _ operation: @escaping @Sendable () -> Void) -> Double {
-    let clock = ContinuousClock()
-    guard threads > 1 else {
-        let start = clock.now
-        for _ in 0..<count { operation() }
-        return (clock.now - start) / .nanoseconds(1) / Double(count)
-    }
-    let team = Team(threads) { for _ in 0..<count { operation() } }
+func nanoseconds(_ count: Int, _ operation: () throws -> Void) rethrows -> Double {
+    let start = processorTime()
+    for _ in 0..<count { try operation() }
+    return Double(processorTime() - start) / Double(count)
+}
+
+/// Nanoseconds that one call took, while each of two threads made `count` of them at once.
+@inline(__always)
+func contendedNanoseconds(_ count: Int, _ operation: @escaping @Sendable () -> Void) -> Double {
+    let team = Team(2) { for _ in 0..<count { operation() } }
     return team.run() / .nanoseconds(1) / Double(count)
+}
+
+private func processorTime() -> Int {
+    var time = timespec()
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+    return time.tv_sec * 1_000_000_000 + time.tv_nsec
 }
 
 /// What an operation asks malloc for, on average over many calls; nobody else may run meanwhile.

@@ -13,16 +13,17 @@ extern int sched_getcpu(void);
 extern int accept4(int socket, struct sockaddr *address, socklen_t *length, int flags);
 extern int pthread_setname_np(pthread_t thread, const char *name);
 
-/// Heap bytes handed out by malloc: small blocks in use plus memory-mapped blocks.
-static inline size_t cshims_heap_used_bytes(void) {
-    struct mallinfo2 info = mallinfo2();
-    return info.uordblks + info.hblkhd;
-}
+/// Heap bytes that malloc has handed out, and that it holds from the kernel.
+struct cshims_heap_bytes {
+    size_t used;
+    size_t held;
+};
 
-/// Heap bytes malloc holds from the kernel: its arenas plus memory-mapped blocks.
-static inline size_t cshims_heap_held_bytes(void) {
+/// Both at once, as malloc walks through all its free lists for it; memory-mapped blocks count in both.
+static inline struct cshims_heap_bytes cshims_heap(void) {
     struct mallinfo2 info = mallinfo2();
-    return info.arena + info.hblkhd;
+    struct cshims_heap_bytes heap = {info.uordblks + info.hblkhd, info.arena + info.hblkhd};
+    return heap;
 }
 
 /// Has all threads allocate from at most so many heaps, unless MALLOC_ARENA_MAX says otherwise. For the start: it moves
