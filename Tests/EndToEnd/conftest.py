@@ -33,7 +33,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "slow: takes a minute or so")
+    config.addinivalue_line("markers", "slow: takes half a minute and more")
+    config.addinivalue_line("markers", "alone: measures, or takes the whole machine; nothing else runs beside it")
+    # Without pytest-xdist, which knows it, all tests run one after the other.
+    config.addinivalue_line("markers", "xdist_group(name): tests that share what they have started")
     # So that fixtures end what they have started, however this run is ended.
     signal.signal(signal.SIGTERM, interrupted)
     # Hundreds of connections at once need as many descriptors.
@@ -47,6 +50,8 @@ def interrupted(*_: object) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # What takes longest begins first, so that no worker is left with it at the end.
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
     for item in items:
         # Nothing may hang for ever; what needs longer says so itself.
         if item.get_closest_marker("timeout") is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import signal
 import socket
@@ -224,10 +225,18 @@ def plain_key(user: str, project: str) -> str:
 
 
 def free_port() -> int:
-    """A port that nobody listens on. Another process may take it before it is used."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+    """A port that nobody listens on, from below those that the kernel gives to connections, here and in other tests."""
+    lowest, _ = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()
+    for _ in range(100):
+        port = random.randrange(min(20_000, int(lowest) // 2), int(lowest))
+        with socket.socket() as listener:
+            try:
+                listener.bind(("127.0.0.1", port))
+            except OSError:
+                # Somebody has it.
+                continue
+            return port
+    raise AssertionError("no free port")
 
 
 class SentinelSet:

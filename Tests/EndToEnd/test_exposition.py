@@ -32,6 +32,8 @@ PROMETHEUS_ACCEPT = (
     "text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
 )
 
+pytestmark = pytest.mark.xdist_group("exposition")
+
 
 @pytest.fixture(scope="module")
 def busy(launch: Callable[..., Daemon]) -> Iterator[Daemon]:
