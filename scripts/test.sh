@@ -119,7 +119,7 @@ step_end-to-end() {
         timeout --kill-after=10 "$1" "$venv/bin/python" -m pytest -q -p no:cacheprovider --durations=10 \
             --daemon="$bin/sandbox-manager" Tests/EndToEnd "${@:2}" || status=$?
     }
-    end_to_end 1200 -m "not alone" -n 3 --dist loadgroup
+    end_to_end 1200 -m "not alone" -n 3 --dist loadfile --no-loadscope-reorder
     end_to_end 600 -m alone -p no:xdist
     return "$status"
 }

@@ -17,8 +17,6 @@ from wire import Reply, exchange, request_bytes
 OLD = "old-token-0123456789abcdef"
 NEW = "new-token-fedcba9876543210"
 
-pytestmark = pytest.mark.xdist_group("access")
-
 
 @pytest.fixture(scope="module")
 def guarded(launch: Callable[..., Daemon]) -> Iterator[Daemon]:

@@ -23,8 +23,6 @@ UNMOVED = (
     "active", "creating", "releasing", "created", "slots_in_use", "open_intents", "user_locks", "user_lock_waiters",
 )  # fmt: skip
 
-pytestmark = pytest.mark.xdist_group("bad_input")
-
 
 @pytest.fixture(scope="module")
 def shared(launch: Callable[..., Daemon]) -> Iterator[Daemon]:

@@ -18,8 +18,6 @@ from previews import drawn_panels
 
 QUERIES = list(queries())
 
-pytestmark = pytest.mark.xdist_group("dashboards")
-
 
 @pytest.fixture(scope="module")
 def run(launch: Callable[..., Daemon]) -> Iterator[Run]:

@@ -9,8 +9,6 @@ import pytest
 
 from e2b_support import API_KEY, FakeE2B
 
-pytestmark = pytest.mark.xdist_group("e2b_fake")
-
 
 @pytest.fixture(scope="module")
 def process():

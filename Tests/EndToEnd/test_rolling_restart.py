@@ -60,7 +60,6 @@ class Customer:
             self.released.add(key)
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(int(SECONDS) + 120)
 def test_T14_rolling_restarts_at_50_requests_a_second_fail_no_request_and_lose_or_double_no_sandbox(
     fleet: StartFleet,

@@ -50,7 +50,6 @@ def nothing_open(fleet: Fleet) -> bool:
     return all(daemon.page().sum("create_intents") == 0 for daemon in fleet.daemons)
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(int(SECONDS) + 180)
 def test_I1_I2_I3_I6_a_storm_of_faults_and_crashes_doubles_no_lease_exceeds_no_limit_and_leaves_nothing_behind(
     fleet: StartFleet,
