@@ -120,7 +120,7 @@ step_end-to-end() {
             --daemon="$bin/sandbox-manager" Tests/EndToEnd "${@:2}" || status=$?
     }
     end_to_end 1200 -m "not alone" -n 3 --dist loadfile --no-loadscope-reorder
-    end_to_end 600 -m alone -p no:xdist
+    end_to_end 900 -m alone -p no:xdist
     return "$status"
 }
 
