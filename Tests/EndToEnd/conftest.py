@@ -73,7 +73,10 @@ def secrecy() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def secrecy_of_the_run() -> Iterator[None]:
-    """At the end every log is looked at once more, with the secrets of all daemons (I13)."""
+    """At the end every log is looked at once more, with the secrets of all daemons (I13).
+
+    Of all that this process has started: where several run tests at once, no daemon of one meets any of another.
+    """
     yield
     logs = watch.look_at_logs()
     assert watch.found == [], "a secret was shown"
