@@ -109,7 +109,7 @@ def test_each_excuse_is_about_a_mutant_that_is_made():
 
 
 def test_no_burnt_share_can_equal_its_number():
-    """1 - x is a multiple of 2^-53 for x of one half and more: it would have to be the number, whose bits go farther."""
+    """1 - x is a multiple of 2^-53 for x of one half and more, and none of the numbers is."""
     for rule in rules_of(RULES):
         if "BudgetFastBurn" in name_of(rule) or "BudgetSlowBurn" in name_of(rule) or "LatencyBudget" in name_of(rule):
             numbers = [float(found) for found in re.findall(r"> (0\.\d+)", rule["expr"])]
