@@ -186,6 +186,13 @@ class RedisServer:
         with RedisConnection(self.socket) as connection:
             return connection(*words)
 
+    def role(self) -> str | None:
+        """`master`, `slave` or `sentinel`; None at the moment of a change, in which all connections are ended."""
+        try:
+            return self("ROLE")[0]
+        except ConnectionError:
+            return None
+
     def log(self) -> str:
         path = self.folder / "log"
         return path.read_text(errors="replace") if path.exists() else ""

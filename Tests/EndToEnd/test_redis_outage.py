@@ -550,7 +550,7 @@ def test_I10_an_old_master_that_comes_back_is_not_written_to(sentinels: Sentinel
     # It still believes that it is the master, until a sentinel tells it otherwise.
     old.thaw()
     more = leased(two, users("more", 10))
-    wait_until(lambda: old("ROLE")[0] == "slave", "the sentinel has made it a replica", 20)
+    wait_until(lambda: old.role() == "slave", "the sentinel has made it a replica", 20)
     wait_until(lambda: old("ROLE")[3] == "connected", "it has caught up", 20)
     expected = known | meanwhile | more
     assert_kept(two, expected)
