@@ -329,7 +329,7 @@ class SentinelSet:
             case _:
                 self.sentinels[0]("SENTINEL", "FAILOVER", self.NAME)
         wait_until(
-            lambda: self.master_port() == new.port and new("ROLE")[0] == "master", "the failover", 20, poll=0.05
+            lambda: self.master_port() == new.port and new.role() == "master", "the failover", 20, poll=0.05
         )
         return new
 
