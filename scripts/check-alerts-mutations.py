@@ -1,248 +1,207 @@
 #!/usr/bin/env python3
-"""Breaks each alert rule in many small ways and demands that the unit tests notice every time.
+"""Breaks each alert rule in many small ways (rule_mutants.py) and demands that the unit tests notice every time.
 
-A test that cannot fail is a defect. For every rule this changes, one at a time: each number (a little up, a little
-down, and by half), each comparison, each set operator, each arithmetic sign, each range and offset (halved, doubled),
-each aggregation, each alternative of a label matcher, `for` and `keep_firing_for` (halved, doubled, removed), and the
-severity; and it drops each label matcher and each side of a set operator or comparison. promtool then has to fail on the
-changed file; a mutant that passes is printed, and the exit code is 1. Recording rules are broken too: what notices are
-the tests of the alerts that read them, at any remove.
+A test that cannot fail is a defect. promtool has to fail on each mutant; one that passes is printed, and the exit code
+is 1. Recording rules are broken too: what notices are the tests of the alerts that read them, at any remove.
 
-    scripts/check-alerts-mutations.py [--only REGEX] [--jobs N] [--list]
+    scripts/check-alerts-mutations.py [--only REGEX] [--jobs N] [--list] [--summary FILE]
 
-Needs PyYAML and promtool; takes some twenty minutes on two cores, so `--only` is what one wants while writing a rule.
+--only: a regular expression that the rule's name has to match. --summary: writes a table in Markdown.
+
+A case of the tests is put to all mutants of a rule that no case before it has noticed, several to a process, and with
+no rules but those that its alert needs: most mutants are seen by the first case or the second. Needs PyYAML and
+promtool; the whole takes some minutes of two cores.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
+import subprocess
 import sys
-from collections.abc import Iterator
+import tempfile
+import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 
-import yaml
-from alert_tests import AlertTests, below, dump, load, rules_of, run
-from scale_rules import DURATION, milliseconds
+from alert_tests import AlertTests, Document, below, load, pruned, read_rules, rules_of
+from rule_mutants import KINDS, Mutant, mutants
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# Mutants that cannot change what the rule means, each with the reason. Key: rule, description of the mutation.
-EQUIVALENT: dict[tuple[str, str], str] = {
-    (rule, f"sum -> max (piece {piece})"): "the selector leaves one series, whose sum and maximum are the same"
-    for rule, piece in (
-        ("instance:sandbox_manager_health_checks_timed_out:ratio_rate10m", 1),
-        ("SandboxManagerHealthCheckTimeouts", 5),
-        ("SandboxManagerScrapeFailing", 19),
-    )
-} | {("SandboxManagerHeapBeyondBudget", "0 -> 0.5 (piece 5)"): "bytes are whole numbers"}
-# Shares of rates, which floating point keeps from ever being just the number.
-EQUIVALENT |= {
-    (rule, f"> -> >= (piece {piece})"): "a computed share is not exactly the number"
-    for rule, pieces in (("SandboxManagerIdleSpendHigh", (2,)),)
-    for piece in pieces
+# Mutants that cannot change what the rule means, by the reason: rule, description of the mutation.
+_REASONS = {
+    "the selector leaves one series, whose sum and maximum are the same": [
+        ("instance:sandbox_manager_health_checks_timed_out:ratio_rate10m", "sum -> max (piece 1)"),
+        ("SandboxManagerHealthCheckTimeouts", "sum -> max (piece 5)"),
+        ("SandboxManagerScrapeFailing", "sum -> max (piece 19)"),
+        ("instance:sandbox_manager_acquires_good:rate5m", "sum -> max (piece 1)"),
+        ("instance:sandbox_manager_acquires_quick:rate5m", "sum -> max (piece 1)"),
+        ("instance:sandbox_manager_acquires_timed:rate5m", "sum -> max (piece 1)"),
+    ],
+    "the other side of `and` has the same matcher": [
+        ("SandboxManagerScrapeFailing", 'without job=~".*sandbox-manager.*" (selector 1)'),
+        ("SandboxManagerScrapeFailing", 'without job=~".*sandbox-manager.*" (selector 2)'),
+    ],
+    "bytes are whole numbers": [("SandboxManagerHeapBeyondBudget", "0 -> 0.5 (piece 5)")],
+    # A share is 1 - x, which floating point computes as a multiple of 2^-53 wherever x is half or more.
+    "a share is a multiple of 2^-53, and the number is not": [
+        (f"SandboxManagerAcquire{alert}", f"> -> >= (piece {piece})")
+        for alert in ("ErrorBudgetFastBurn", "ErrorBudgetSlowBurn", "LatencyBudgetBurn")
+        for piece in (2, 6, 10, 14)
+    ],
+    "the metric has no other scope": [("instance:sandbox_manager_slots:ratio", 'without scope="total" (selector 1)')],
+    "the value of build_info is 1": [
+        ("job_version:sandbox_manager_malloc_in_use_bytes:per_entry", "* -> / (piece 7)"),
+    ],
+    "`unless` asks whether there is a value, not which": [
+        ("SandboxManagerMemoryRegressionAfterRelease", "max_over_time -> min_over_time (piece 23)"),
+    ],
 }
+EQUIVALENT = {key: reason for reason, keys in _REASONS.items() for key in keys}
+BATCH = 12
 
 
 @dataclass(frozen=True)
-class Mutant:
-    """One rule file that differs from the shipped one in a single place."""
+class Verdict:
+    """What became of the mutants of one rule."""
 
-    file: str
     rule: str
-    change: str
-    text: str
+    mutants: list[Mutant]
+    missed: list[Mutant]
+    excused: list[Mutant]
+    seconds: float
 
 
-# Strings, comments and names are passed over as a whole, so that a digit inside of them is no number.
-_PIECES = re.compile(
-    r"(?P<string>\"(?:\\.|[^\"\\])*\")"
-    r"|(?P<comment>\#[^\n]*)"
-    rf"|(?P<span>(?<=\[){DURATION}(?=\])|(?<=offset\ ){DURATION})"
-    r"|(?P<name>[A-Za-z_:][\w:]*)"
-    r"|(?P<compare>==|!=|>=|<=|(?<![=~!])>|(?<![=~!])<)"
-    r"|(?P<number>\d+(?:\.\d+)?)"
-    r"|(?P<sign>[-+*/](?=\s))"
-)
-_SWAPS = {
-    "compare": {">": [">=", "<"], "<": ["<=", ">"], "==": ["!="], "!=": ["=="], ">=": [">"], "<=": ["<"]},
-    "sign": {"+": ["-"], "-": ["+"], "*": ["/"], "/": ["*"]},
-    "name": {
-        "and": ["or", "unless"],
-        "or": ["and"],
-        "unless": ["and"],
-        "min_over_time": ["max_over_time"],
-        "max_over_time": ["min_over_time"],
-        "avg_over_time": ["min_over_time", "max_over_time"],
-        "sum": ["max"],
-        "avg": ["max", "min"],
-        "max": ["min"],
-        "min": ["max"],
-        "sum_over_time": ["max_over_time"],
-    },
-}
+def cases(tests: list[AlertTests]) -> list[AlertTests]:
+    """Each case by itself; those that ask the most of their alert first, for they notice the most."""
+
+    def asked(one: AlertTests) -> int:
+        case = one.document["tests"][0]
+        return len(case.get("promql_expr_test", [])) + len(case.get("alert_rule_test", []))
+
+    alone = [
+        AlertTests(one.file, one.alert, one.document | {"tests": [case]})
+        for one in tests
+        for case in one.document["tests"]
+    ]
+    return sorted(alone, key=asked, reverse=True)
 
 
-def expression_mutations(expression: str) -> Iterator[tuple[str, str]]:
-    """Pairs of what was changed and the changed expression."""
-    for number, match in enumerate(_PIECES.finditer(expression), start=1):
-        kind, old = match.lastgroup, match.group()
-        for new in _replacements(kind or "", old):
-            yield f"{old} -> {new} (piece {number})", expression[: match.start()] + new + expression[match.end() :]
+def reads(rules: Document, alert: str, rule: str) -> bool:
+    """Whether the rule is the alert, or one that it reads, at any remove."""
+    return rule in below(alert, rules_of(rules))
 
 
-def dropped_matchers(expression: str) -> Iterator[tuple[str, str]]:
-    """Pairs as above: each label matcher of each selector is left out."""
-    for number, selector in enumerate(re.finditer(r"\{([^{}]*)\}", expression), start=1):
-        matchers = re.findall(r"\w+\s*(?:=~|!~|!=|=)\s*\"(?:\\.|[^\"\\])*\"", selector[1])
-        for index, matcher in enumerate(matchers):
-            kept = "{" + ", ".join(matchers[:index] + matchers[index + 1 :]) + "}"
-            text = expression[: selector.start()] + (kept if kept != "{}" else "") + expression[selector.end() :]
-            yield f"without {matcher} (selector {number})", text
+def passing(rules: Document, case: AlertTests, tried: list[Mutant | None]) -> list[Mutant | None]:
+    """Those mutants (None: the rules as they are) with which the case passes. One that does not parse fails."""
+    needed = pruned(rules, below(case.alert, rules_of(rules)))
+    with tempfile.TemporaryDirectory(prefix="rule-mutants-") as folder:
+        files = []
+        for number, mutant in enumerate(tried):
+            # JSON is YAML, and quick to write. promtool finds rule files beside the test file.
+            document = mutant.applied(needed) if mutant else needed
+            Path(folder, f"{number}.rules.yml").write_text(json.dumps(document), encoding="utf-8")
+            file = Path(folder, f"{number}.yml")
+            file.write_text(json.dumps(case.document | {"rule_files": [f"{number}.rules.yml"]}), encoding="utf-8")
+            files.append(str(file))
+        command = ["promtool", "test", "rules", *files]
+        result = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+    # Failures go to stderr; on stdout each file is followed by SUCCESS, or by the next one.
+    outcomes = re.findall(r"Unit Testing: +(\S+)((?:\n(?!Unit Testing).*)*)", result.stdout)
+    if [file for file, _ in outcomes] != files:
+        raise RuntimeError(f"promtool did not try every file: {result.stdout}{result.stderr}")
+    return [mutant for mutant, (_, said) in zip(tried, outcomes, strict=True) if "SUCCESS" in said]
 
 
-_SPLIT = re.compile(
-    r"\"(?:\\.|[^\"\\])*\"|(?P<open>[({\[])|(?P<close>[)}\]])"
-    r"|(?P<set>\b(?:and|or|unless)\b)|(?P<compare>==|!=|>=|<=|(?<![=~!])>|(?<![=~!])<)"
-)
-_MODIFIERS = re.compile(r"\s*(?:\b(?:on|ignoring|group_left|group_right)\s*\([^)]*\)|\bbool\b)")
+def judge(rules: Document, tests: list[AlertTests], rule: str, made: list[Mutant]) -> Verdict:
+    """Puts the mutants of one rule to every case of the alerts that read it, until each is noticed."""
+    began = time.monotonic()
+    living = list(made)
+    for case in cases([one for one in tests if reads(rules, one.alert, rule)]):
+        if not living:
+            break
+        chunks = [living[start : start + BATCH] for start in range(0, len(living), BATCH)]
+        living = [mutant for chunk in chunks for mutant in passing(rules, case, list(chunk)) if mutant]
+    excused = [mutant for mutant in living if (mutant.rule, mutant.change) in EQUIVALENT]
+    missed = [mutant for mutant in living if (mutant.rule, mutant.change) not in EQUIVALENT]
+    return Verdict(rule, made, missed, excused, time.monotonic() - began)
 
 
-def dropped_terms(expression: str) -> Iterator[tuple[str, str]]:
-    """Pairs as above: each set operator and each comparison is left out, with what stands on one side of it.
+def summary(verdicts: list[Verdict]) -> str:
+    """Two tables in Markdown: by what was broken, and by rule."""
+    kinds = {kind: Counter[str]() for kind in KINDS}
+    for verdict in verdicts:
+        for name in ("mutants", "missed", "excused"):
+            for mutant in getattr(verdict, name):
+                kinds[mutant.kind][name] += 1
 
-    A term reaches to the next set operator or parenthesis (that of a comparison to the next one as well).
-    """
-    text = re.sub(r"#[^\n]*", "", expression)
-    tokens = [(m.lastgroup, m.start(), m.end()) for m in _SPLIT.finditer(text) if m.lastgroup]
-    for index, (kind, start, end) in enumerate(tokens):
-        if kind in ("open", "close"):
-            continue
-        after = end
-        while (modifier := _MODIFIERS.match(text, after)) is not None:
-            after = modifier.end()
-        ends = {"set"} if kind == "set" else {"set", "compare"}
-        left = _reach(tokens, range(index - 1, -1, -1), "open", "close", ends, 0, last=True)
-        right = _reach(tokens, range(index + 1, len(tokens)), "close", "open", ends, len(text), last=False)
-        operator = f"{text[start:end]} (at {start})"
-        if kind == "set":
-            yield f"without what stands before {operator}", text[:left] + " " + text[after:]
-        yield f"without what stands after {operator}", text[:start] + " " + text[right:]
+    def row(title: str, made: int, excused: int, missed: int) -> str:
+        return f"| {title} | {made} | {made - excused - missed} | {excused} | {missed} |"
 
-
-def _reach(
-    tokens: list[tuple[str | None, int, int]],
-    order: range,
-    leaves: str,
-    enters: str,
-    ends: set[str],
-    default: int,
-    last: bool,
-) -> int:
-    """Where a term ends, going from token to token in an order: at one of `ends` on its own level, or leaving it."""
-    depth = 0
-    for index in order:
-        kind, start, end = tokens[index]
-        if depth == 0 and (kind == leaves or kind in ends):
-            return end if last else start
-        depth += (kind == enters) - (kind == leaves)
-    return default
-
-
-def _replacements(kind: str, old: str) -> list[str]:
-    if kind == "number":
-        value = float(old)
-        near = [value + 1, value - 1] if value == int(value) else [value * 1.1, value * 0.9]
-        return [f"{new:.12g}" for new in dict.fromkeys([*near, value * 0.5 or 0.5])]
-    if kind == "span":
-        return [f"{milliseconds(old) // 2}ms", f"{milliseconds(old) * 2}ms"]
-    if kind == "string":
-        alternatives = old[1:-1].split("|")
-        dropped = ["|".join(alternatives[:i] + alternatives[i + 1 :]) for i in range(len(alternatives))]
-        if len(alternatives) > 1:
-            return [f'"{text}"' for text in dropped]
-        return [f'"{old[1:-1]}x"'] + ([f'"{old[1:-1].replace(".*", "")}"'] if ".*" in old else [])
-    return _SWAPS.get(kind, {}).get(old, [])
-
-
-def mutants(path: Path) -> Iterator[Mutant]:
-    """Every mutant of one rule file."""
-    text = path.read_text(encoding="utf-8")
-    document = yaml.safe_load(text)
-    for group, rule in ((g, r) for g in document["groups"] for r in g["rules"]):
-        name = rule.get("alert") or rule["record"]
-
-        def changed(key: str, value: object, rule: dict = rule) -> str:
-            kept = dict(rule)
-            if value is None:
-                rule.pop(key)
-            else:
-                rule[key] = value
-            broken = dump(document)
-            rule.clear()
-            rule.update(kept)
-            return broken
-
-        every = (expression_mutations, dropped_matchers, dropped_terms)
-        for change, expression in (pair for made in every for pair in made(rule["expr"])):
-            yield Mutant(path.name, name, change, changed("expr", expression))
-        for key in ("for", "keep_firing_for"):
-            if key in rule:
-                half, double = milliseconds(rule[key]) // 2, milliseconds(rule[key]) * 2
-                for value in (f"{half}ms", f"{double}ms", None):
-                    yield Mutant(path.name, name, f"{key}: {rule[key]} -> {value}", changed(key, value))
-        if "alert" in rule:
-            labels = rule["labels"] | {"severity": "none"}
-            yield Mutant(path.name, name, "severity -> none", changed("labels", labels))
-
-
-def survives(mutant: Mutant, tests: list[AlertTests]) -> bool:
-    """Whether the unit tests are content with the mutant. A mutant that does not parse is dead as well."""
-    document = yaml.safe_load(mutant.text)
-    rules = rules_of(document)
-    affected = {rule["alert"] for rule in rules if "alert" in rule and mutant.rule in below(rule["alert"], rules)}
-    return all(run(document, one) is None for one in tests if one.alert in affected)
+    header = " | mutants | caught | mean the same | missed |\n|---|---|---|---|---|"
+    lines = [f"| what is broken{header}"]
+    lines += [row(kind, found["mutants"], found["excused"], found["missed"]) for kind, found in kinds.items()]
+    lines += ["", f"| rule{header}"]
+    lines += [row(f"`{v.rule}`", len(v.mutants), len(v.excused), len(v.missed)) for v in verdicts]
+    made, missed = sum(len(v.mutants) for v in verdicts), sum(len(v.missed) for v in verdicts)
+    lines.append(row("all", made, sum(len(v.excused) for v in verdicts), missed))
+    return "\n".join(lines) + "\n"
 
 
 def main() -> int:
+    """Tries every mutant; 1 if one is missed, or if an excuse is stale."""
     parser = argparse.ArgumentParser(description="Breaks each alert rule and demands that its unit tests notice.")
     parser.add_argument("--alerts", type=Path, default=ROOT / "alerts", help="the folder with *.rules.yml and tests/")
     parser.add_argument("--only", default="", help="a regular expression that the rule's name has to match")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--list", action="store_true", help="print the mutants and run nothing")
+    parser.add_argument("--summary", type=Path, help="where to write a table in Markdown")
     options = parser.parse_args()
-    # The small ones first: they find most.
-    tests = sorted(load(options.alerts / "tests"), key=lambda one: len(str(one.document)))
-    files = sorted(options.alerts.glob("*.rules.yml"))
-    found = [mutant for path in files for mutant in mutants(path) if re.search(options.only, mutant.rule)]
+    tests, rules = load(options.alerts / "tests"), read_rules(options.alerts)
+    by_rule: dict[str, list[Mutant]] = {}
+    for mutant in mutants(rules):
+        if re.search(options.only, mutant.rule):
+            by_rule.setdefault(mutant.rule, []).append(mutant)
+    found = [mutant for made in by_rule.values() for mutant in made]
     if options.list:
         print("\n".join(f"{mutant.rule}: {mutant.change}" for mutant in found))
         return 0
     if not found:
         print("check-alerts-mutations: no rule matches", file=sys.stderr)
         return 1
+    began = time.monotonic()
     with ThreadPoolExecutor(options.jobs) as pool:
         # The unbroken rules first: if these fail, every mutant would look noticed.
-        whole = [Mutant(m.file, m.rule, "unbroken", (options.alerts / m.file).read_text()) for m in found]
-        sound = list(pool.map(lambda m: survives(m, tests), {m.rule: m for m in whole}.values()))
-        if not all(sound):
+        used = [one for one in tests if any(reads(rules, one.alert, rule) for rule in by_rule)]
+        if not all(pool.map(lambda one: passing(rules, one, [None]), used)):
             print("check-alerts-mutations: the unit tests fail on the rules as they are", file=sys.stderr)
             return 1
-        verdicts = list(pool.map(lambda mutant: survives(mutant, tests), found))
-    missed, excused = [], set()
-    for mutant, lives in zip(found, verdicts, strict=True):
-        key = (mutant.rule, mutant.change)
-        if lives and key in EQUIVALENT:
-            excused.add(key)
-        elif lives:
-            missed.append(f"MISSED {mutant.rule}: {mutant.change}")
-    if not options.only:
-        missed += [f"STALE EXCEPTION {rule}: {change}" for rule, change in EQUIVALENT.keys() - excused]
-    print("\n".join([*missed, f"{len(found)} mutants: {len(excused)} mean the same, {len(missed)} missed"]))
-    return 1 if missed else 0
+        verdicts = []
+        for verdict in pool.map(lambda item: judge(rules, tests, *item), by_rule.items()):
+            verdicts.append(verdict)
+            print(f"{verdict.rule}: {len(verdict.mutants)} mutants, {verdict.seconds:.0f} s", flush=True)
+            for mutant in verdict.missed:
+                print(f"MISSED {mutant.rule}: {mutant.change}", flush=True)
+    excused = {(mutant.rule, mutant.change) for verdict in verdicts for mutant in verdict.excused}
+    missed = [mutant for verdict in verdicts for mutant in verdict.missed]
+    stale = sorted(EQUIVALENT.keys() - excused) if not options.only else []
+    for rule, change in stale:
+        print(f"STALE EXCEPTION {rule}: {change}")
+    if options.summary:
+        options.summary.write_text(summary(verdicts), encoding="utf-8")
+    caught = len(found) - len(excused) - len(missed)
+    when = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+    print(
+        f"{len(found)} mutants of {len(by_rule)} rules: {caught} caught, {len(excused)} mean the same, "
+        f"{len(missed)} missed; {time.monotonic() - began:.0f} s, {when}"
+    )
+    return 1 if missed or stale else 0
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ answer, the data source of the variable. Every query: job and instance in each s
 what has a limit is shown with it; a threshold that is drawn is that of an alert, or explained.
 
 Boards, alerts and runbooks: each panel and row that a runbook names exists and links back; each alert has a panel;
-`dashboard_url` leads to the board that the runbook names first. With a catalogue: each metric is on a panel or in an
+`dashboard_url` opens the panel that the runbook names first. With a catalogue: each metric is on a panel or in an
 alert, and no query names one that does not exist.
 
     scripts/check-dashboards.py [--dashboards DIR] [--alerts DIR] [--catalogue FILE] [--schema FILE]
@@ -310,6 +310,15 @@ def agreement_problems(boards: dict[str, Board], alerts: Path) -> Iterator[str]:
         yield from (f"{path.name}: {problem}" for problem in _runbook_problems(path, rule, by_uid))
 
 
+def _leads_to_first_panel(address: str, named: list[tuple[str, str, str]], boards: dict[str, Board]) -> bool:
+    """Whether a link opens the panel of its board that the runbook names before others."""
+    board = boards.get(BOARD_NAMES[named[0][0]], {})
+    titles = [title for name, kind, title in named if kind == "panel" and name == named[0][0]]
+    ids = [panel["id"] for panel in panels(board) if panel.get("title") in titles[:1]]
+    opened = re.search(r"[?&]viewPanel=(\d+)$", address)
+    return opened is not None and [int(opened[1])] == ids
+
+
 def _runbook_problems(path: Path, rule: dict[str, Any], boards: dict[str, Board]) -> Iterator[str]:
     named = list(named_in(path.read_text(encoding="utf-8"))) if path.exists() else []
     if not named:
@@ -318,6 +327,8 @@ def _runbook_problems(path: Path, rule: dict[str, Any], boards: dict[str, Board]
     address = rule.get("annotations", {}).get("dashboard_url", "")
     if f"/d/{BOARD_NAMES.get(named[0][0])}/" not in address:
         yield f"begins with the board {named[0][0]!r}, and dashboard_url leads elsewhere"
+    elif not _leads_to_first_panel(address, named, boards):
+        yield "dashboard_url does not open the panel that is named first (viewPanel)"
     for name, kind, title in named:
         board = boards.get(BOARD_NAMES.get(name))
         if board is None:

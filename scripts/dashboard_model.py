@@ -6,6 +6,7 @@ themselves are in make-dashboards.py; check-dashboards.py judges the result with
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -82,7 +83,7 @@ class Panel:
         """Rows of the grid."""
         return 4 if self.kind == "stat" else 8
 
-    def json(self, number: int, x: int, y: int) -> dict[str, Any]:
+    def json(self, x: int, y: int) -> dict[str, Any]:
         """The panel as Grafana reads it."""
         steps = [{"color": "green", "value": None}] + [{"color": "red", "value": line} for line in self.lines]
         defaults: dict[str, Any] = {
@@ -97,7 +98,7 @@ class Panel:
             defaults["min"] = 0
         defaults = {name: value for name, value in (defaults | self.custom).items() if value is not None}
         return {
-            "id": number,
+            "id": panel_id(self.kind, self.title),
             "type": self.kind,
             "title": self.title,
             "description": f"{self.question} {self.advice}",
@@ -162,6 +163,11 @@ class Panel:
             case _:
                 legend = {"displayMode": "table", "placement": "bottom", "showLegend": True, "calcs": ["lastNotNull"]}
                 return {"legend": legend, "tooltip": {"mode": "multi", "sort": "desc"}}
+
+
+def panel_id(kind: str, title: str) -> int:
+    """A number that stays when panels come and go: alerts link to it (`viewPanel`)."""
+    return zlib.crc32(f"{'row' if kind == 'row' else 'panel'} {title}".encode()) % 1_000_000 + 1
 
 
 def series(title: str, unit: str, question: str, advice: str, *queries: tuple[str, str], **more: Any) -> Panel:
@@ -245,14 +251,14 @@ class Board:
         y = 0
         for title, panels in self.rows:
             place = {"h": 1, "w": COLUMNS, "x": 0, "y": y}
-            row = {"id": len(result) + 1, "type": "row", "title": title, "gridPos": place}
+            row = {"id": panel_id("row", title), "type": "row", "title": title, "gridPos": place}
             result.append(row | {"collapsed": False, "panels": []})
             y += 1
             x = tallest = 0
             for panel in panels:
                 if x + panel.width > COLUMNS:
                     x, y, tallest = 0, y + tallest, 0
-                result.append(panel.json(len(result) + 1, x, y))
+                result.append(panel.json(x, y))
                 x, tallest = x + panel.width, max(tallest, panel.height)
             y += tallest
         return result

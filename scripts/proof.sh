@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The long proofs of this project: a simulation of a million steps, a storm, rolling restarts, outages, a million leases
-# that come and go, every alert drilled, and healthy load without an alert. An hour and the time to build.
+# that come and go, every alert drilled, healthy load without an alert, and every alert rule broken in every small way.
+# An hour and a half, and the time to build.
 #
 #   scripts/proof.sh [--minutes N] [--seed N]
 #
@@ -59,16 +60,16 @@ proof() {
     proof_pid=
 }
 
-# drill NAME SECONDS ARGUMENT...: runs `sandbox-manager drill`, which is ended after so many seconds.
-drill() {
+# summed_up NAME SECONDS COMMAND...: runs what writes a summary of its own, and ends it after so many seconds.
+summed_up() {
     local name=$1 limit=$2
     shift 2
     printf '\n=== %s\n' "$name"
-    timeout --kill-after=30 "$limit" "$daemon" drill "$@" --summary "$results/$name.md" >/dev/null &
+    timeout --kill-after=30 "$limit" "$@" --summary "$results/$name.md" >/dev/null &
     proof_pid=$!
     if ! wait "$proof_pid"; then
         echo "=== $name: failed"
-        drills_failed=1
+        summed_up_failed=1
     fi
     proof_pid=
 }
@@ -108,17 +109,18 @@ proof total-loss 300 Tests/EndToEnd/test_total_loss.py
 proof environments 300 Tests/EndToEnd/test_environments.py
 proof background-duties 300 Tests/EndToEnd/test_background_duties.py
 proof soak 2400 Tests/EndToEnd/test_memory.py
-drills_failed=0
-drill drills 1200 --all
-drill healthy $((storm + 120)) --healthy --minutes "$minutes"
+summed_up_failed=0
+summed_up drills 1200 "$daemon" drill --all
+summed_up healthy $((storm + 120)) "$daemon" drill --healthy --minutes "$minutes"
+summed_up rule-mutants 3600 "$python" scripts/check-alerts-mutations.py
 
 revision=$(git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 printf '\n## %s, revision %s, %s processors, seed %s\n\n' \
     "$(date -u '+%Y-%m-%d %H:%M UTC')" "$revision" "$(nproc)" "$seed"
 status=0
 "$python" scripts/proof_table.py "$results" || status=1
-for name in drills healthy soak; do
+for name in drills healthy soak rule-mutants; do
     printf '\n'
-    cat "$results/$name.md" || status=1
+    cat "$results/$name.md" || summed_up_failed=1
 done
-exit $((status || drills_failed))
+exit $((status || summed_up_failed))

@@ -110,12 +110,18 @@ step_scripts() {
     timeout --kill-after=10 900 "$venv/bin/python" -m pytest -q -p no:cacheprovider scripts/tests
 }
 
-# Against the release build; one of them is scripts/check-alerts.sh with the names on a live page of metrics.
+# Against the release build; one of them is scripts/check-alerts.sh with the names on a live page of metrics. Most of
+# their time they wait: three at once. Those that measure, or take the whole machine, run alone after them.
 step_end-to-end() {
-    local bin
+    local bin status=0
     bin=$(swift build -c release --show-bin-path)
-    timeout --kill-after=10 1500 "$venv/bin/python" -m pytest -q -p no:cacheprovider --durations=10 \
-        --daemon="$bin/sandbox-manager" Tests/EndToEnd
+    end_to_end() {
+        timeout --kill-after=10 "$1" "$venv/bin/python" -m pytest -q -p no:cacheprovider --durations=10 \
+            --daemon="$bin/sandbox-manager" Tests/EndToEnd "${@:2}" || status=$?
+    }
+    end_to_end 1200 -m "not alone" -n 3 --dist loadfile --no-loadscope-reorder
+    end_to_end 900 -m alone -p no:xdist
+    return "$status"
 }
 
 # That every benchmark works, and that nothing allocates more than it did; how fast it is stays out of it.

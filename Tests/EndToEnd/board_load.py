@@ -340,7 +340,7 @@ SURGE = 12
 
 
 def surge(stopping: Event, daemon: Daemon, number: int, began: float, wave: float) -> None:
-    """A visitor who comes when the wave is high enough for their number, uses one lease for a while, and may forget it."""
+    """A visitor who comes when the wave is high enough for their number, and uses one lease for a while."""
     while not stopping.wait(0.05):
         height = 0.5 - 0.5 * math.cos(2 * math.pi * (time.time() - began) / wave)
         if number < SURGE * height and daemon.acquire(f"surge{number}", "demo").status < 300:

@@ -22,6 +22,15 @@ from secrecy import watch  # noqa: E402
 
 StartDaemon = Callable[..., Daemon]
 
+# Files that take half a minute and more begin first: where several run at once, none is left to the end.
+LONGEST = [
+    f"test_{name}"
+    for name in (
+        "redis_outage", "fleet", "storm", "dashboards", "exposition", "operator", "warm_pool", "rolling_restart",
+        "bad_input", "e2b_sdk", "background_duties", "total_loss",
+    )
+]  # fmt: skip
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
@@ -33,7 +42,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "slow: takes a minute or so")
+    config.addinivalue_line("markers", "alone: measures, or takes the whole machine; nothing else runs beside it")
     # So that fixtures end what they have started, however this run is ended.
     signal.signal(signal.SIGTERM, interrupted)
     # Hundreds of connections at once need as many descriptors.
@@ -47,6 +56,7 @@ def interrupted(*_: object) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
     for item in items:
         # Nothing may hang for ever; what needs longer says so itself.
         if item.get_closest_marker("timeout") is None:
@@ -63,7 +73,10 @@ def secrecy() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def secrecy_of_the_run() -> Iterator[None]:
-    """At the end every log is looked at once more, with the secrets of all daemons (I13)."""
+    """At the end every log is looked at once more, with the secrets of all daemons (I13).
+
+    Of all that this process has started: where several run tests at once, no daemon of one meets any of another.
+    """
     yield
     logs = watch.look_at_logs()
     assert watch.found == [], "a secret was shown"

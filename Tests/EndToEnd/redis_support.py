@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import signal
 import socket
@@ -185,6 +186,13 @@ class RedisServer:
         with RedisConnection(self.socket) as connection:
             return connection(*words)
 
+    def role(self) -> str | None:
+        """`master`, `slave` or `sentinel`; None at the moment of a change, in which all connections are ended."""
+        try:
+            return self("ROLE")[0]
+        except ConnectionError:
+            return None
+
     def log(self) -> str:
         path = self.folder / "log"
         return path.read_text(errors="replace") if path.exists() else ""
@@ -224,10 +232,18 @@ def plain_key(user: str, project: str) -> str:
 
 
 def free_port() -> int:
-    """A port that nobody listens on. Another process may take it before it is used."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+    """A port that nobody listens on, from below those that the kernel gives to connections, here and in other tests."""
+    lowest, _ = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()
+    for _ in range(100):
+        port = random.randrange(min(20_000, int(lowest) // 2), int(lowest))
+        with socket.socket() as listener:
+            try:
+                listener.bind(("127.0.0.1", port))
+            except OSError:
+                # Somebody has it.
+                continue
+            return port
+    raise AssertionError("no free port")
 
 
 class SentinelSet:
@@ -313,7 +329,7 @@ class SentinelSet:
             case _:
                 self.sentinels[0]("SENTINEL", "FAILOVER", self.NAME)
         wait_until(
-            lambda: self.master_port() == new.port and new("ROLE")[0] == "master", "the failover", 20, poll=0.05
+            lambda: self.master_port() == new.port and new.role() == "master", "the failover", 20, poll=0.05
         )
         return new
 

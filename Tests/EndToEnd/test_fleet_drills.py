@@ -12,9 +12,13 @@ from contextlib import contextmanager
 from itertools import count
 from threading import Event
 
+import pytest
 from daemon import Daemon
 from drill_lib import Prometheus
 from e2b_support import FakeE2B
+
+# As in test_drills.py.
+pytestmark = pytest.mark.alone
 
 
 @contextmanager

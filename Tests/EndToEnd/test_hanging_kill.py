@@ -80,6 +80,7 @@ def measured(fleet: Fleet, attempt: int) -> tuple[dict[str, float], list[str]]:
     return p99, slow
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(180)
 def test_T1_a_hanging_kill_slows_down_no_acquire_of_other_users(fleet: StartFleet) -> None:
     one = fleet(1, KILL_TIMEOUT_SECONDS="4", LIMITS_PER_USER="3")

@@ -81,6 +81,7 @@ def ask_later(pool: ThreadPoolExecutor, fleet: Fleet, key: Key, daemon: int, met
     return pool.submit(ask)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("on_outage", ["degrade", "refuse"])
 def test_T2_while_redis_hangs_hot_acquires_stay_fast_and_cold_ones_are_answered(
     fleet: StartFleet, redis: RedisServer, pool: ThreadPoolExecutor, on_outage: str
@@ -148,6 +149,7 @@ def test_T2_while_redis_hangs_hot_acquires_stay_fast_and_cold_ones_are_answered(
         assert redis("GET", plain_key(*key)) == sandbox
 
 
+@pytest.mark.alone
 def test_T2_a_stall_shorter_than_the_time_limit_is_waited_for_and_holds_nobody_up_who_needs_no_store(
     fleet: StartFleet, redis: RedisServer, pool: ThreadPoolExecutor
 ) -> None:
@@ -548,7 +550,7 @@ def test_I10_an_old_master_that_comes_back_is_not_written_to(sentinels: Sentinel
     # It still believes that it is the master, until a sentinel tells it otherwise.
     old.thaw()
     more = leased(two, users("more", 10))
-    wait_until(lambda: old("ROLE")[0] == "slave", "the sentinel has made it a replica", 20)
+    wait_until(lambda: old.role() == "slave", "the sentinel has made it a replica", 20)
     wait_until(lambda: old("ROLE")[3] == "connected", "it has caught up", 20)
     expected = known | meanwhile | more
     assert_kept(two, expected)

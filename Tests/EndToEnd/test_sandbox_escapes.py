@@ -37,6 +37,9 @@ MALLORY, BOB = ("mallory", "demo"), ("bob", "demo")
 ORDINARY_USER = 1_899_999_998
 PEOPLE = {"root": "-", "an ordinary user": str(ORDINARY_USER)} if os.geteuid() == 0 else {"an ordinary user": "-"}
 
+# Bombs, and as much memory as there is.
+pytestmark = pytest.mark.alone
+
 
 @dataclass
 class House:

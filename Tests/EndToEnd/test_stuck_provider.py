@@ -22,6 +22,8 @@ HANGING = {
     "SHUTDOWN_TIMEOUT_SECONDS": "1",
 }
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture
 def stuck(start: Callable[..., Daemon]) -> Iterator[Daemon]:

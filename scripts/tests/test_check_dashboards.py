@@ -84,7 +84,7 @@ def test_the_shipped_boards_are_what_the_generator_makes():
         (lambda b: panel(b, "Scrapes")["gridPos"].update(y=0), "overlap"),
         (lambda b: panel(b, "Scrapes")["gridPos"].update(w=25), "outside the grid"),
         (lambda b: panel(b, "Scrapes")["gridPos"].pop("h"), "no complete gridPos"),
-        (lambda b: panel(b, "Scrapes").update(id=1), "ids of their own"),
+        (lambda b: panel(b, "Scrapes").update(id=panel(b, "Uptime")["id"]), "ids of their own"),
         (lambda b: panel(b, "Scrapes")["fieldConfig"].pop("defaults"), "no fieldConfig.defaults"),
         (lambda b: panel(b, "Scrapes")["fieldConfig"]["defaults"].pop("unit"), "no unit"),
         (lambda b: panel(b, "Scrapes").update(description="Scrapes."), "has to ask a question"),
@@ -146,6 +146,7 @@ def test_a_fault_in_a_board_is_found(folders, change, finding):
         ("Overview, ", "", "there is no board ''"),
         ("Overview, ", "Leaks and memory, ", "dashboard_url leads elsewhere"),
         ('panel "Scrapes"', 'panel "Uptime"', "panel 'Uptime' does not link back"),
+        ('panel "Scrapes"', 'panels "Uptime" and "Scrapes"', "does not open the panel that is named first"),
         ('row "Availability", panel "Scrapes".', "somewhere.", "names no panel"),
     ],
 )
