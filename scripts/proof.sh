@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The long proofs of this project: a storm, rolling restarts, outages, a million leases that come and go, every alert
-# drilled, and healthy load without an alert. Three quarters of an hour and the time to build.
+# drilled, healthy load without an alert, and every mutant of the core. An hour and the time to build.
 #
 #   scripts/proof.sh [--minutes N] [--seed N]
 #
@@ -73,6 +73,18 @@ drill() {
     proof_pid=
 }
 
+# Every mutant of the core has to be noticed.
+mutants() {
+    printf '\n=== mutants\n'
+    timeout --kill-after=30 5400 "$python" scripts/check-core-mutants.py >"$results/mutants.md" &
+    proof_pid=$!
+    if ! wait "$proof_pid"; then
+        echo "=== mutants: failed"
+        mutants_failed=1
+    fi
+    proof_pid=
+}
+
 scripts/test.sh release
 swift_build --product fake-e2b
 daemon=$(swift build -c release --show-bin-path)/sandbox-manager
@@ -94,14 +106,16 @@ proof soak 2400 Tests/EndToEnd/test_memory.py
 drills_failed=0
 drill drills 1200 --all
 drill healthy $((storm + 120)) --healthy --minutes "$minutes"
+mutants_failed=0
+mutants
 
 revision=$(git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 printf '\n## %s, revision %s, %s processors, seed %s\n\n' \
     "$(date -u '+%Y-%m-%d %H:%M UTC')" "$revision" "$(nproc)" "$seed"
 status=0
 "$python" scripts/proof_table.py "$results" || status=1
-for name in drills healthy soak; do
+for name in drills healthy soak mutants; do
     printf '\n'
     cat "$results/$name.md" || status=1
 done
-exit $((status || drills_failed))
+exit $((status || drills_failed || mutants_failed))

@@ -86,6 +86,8 @@ def test_a_survivor_stands_out_and_counts_as_not_killed() -> None:
     assert [outcome.is_killed for outcome in (survivor, half)] == [False, True]
     rows = core.table([survivor, half]).splitlines()[2:]
     assert rows[0] == "| `a` | I5: anybody's | **survived** | **survived** |"
+    several = Outcome(MUTANT, tests=Verdict(["it looks", "I5 S2 nobody gets another's", "I6 none stays"]))
+    assert "| I5 S2 nobody gets another's (and 2 more) | not run |" in core.table([several])
     assert rows[1] == "| `a` | I5: anybody's | – | I5 (seed 3, step 40) |"
     assert core.summary([survivor, half]) == "1 of 2 mutants killed; 0 by the tests, 1 by the simulation."
 
@@ -98,7 +100,7 @@ def test_the_failed_test_is_named_and_one_that_passes_is_none(tmp_path: Path) ->
     failed = program(tmp_path, started, issue, "sleep 60")
     assert core.run_tests(failed, 1, 30, patience=0.1).killers == ["I1 one sandbox"]
     issue = "echo '✘ Test \"L1 a burst\" recorded an issue with 1 argument seed → 3 at A.swift:1:1: no'"
-    cases = program(tmp_path, issue)
+    cases = program(tmp_path, issue.replace("✘", "\x1b[91m✘\x1b[0m"))
     assert core.run_tests(cases, 1, 10, patience=0.1).killers == ["L1 a burst"]
 
 
