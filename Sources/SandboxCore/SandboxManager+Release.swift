@@ -99,6 +99,9 @@ extension SandboxManager {
         var pause: Duration = .milliseconds(5)
         while runtime.time.now() < patience {
             if (try? await store.isTaken(slot)) == false { return true }
+            // Whoever gave up does not sleep any more: without this they would ask again and again until their patience
+            // is over.
+            guard !Task.isCancelled else { return false }
             await runtime.time.sleep(for: pause)
             pause = min(pause * 2, .milliseconds(200))
         }

@@ -202,6 +202,28 @@ import Testing
         await world.expectQuiet()
     }
 
+    @Test func `I9 a caller that gives up a release during a create is answered at once, and asks nothing any more`()
+        async throws
+    {
+        let world = World()
+        world.provider.hold(.create)
+        let key = try key()
+        let starter = world.acquiring(key)
+        let held = try #require(await world.provider.nextHeld(.create))
+        let manager = world.manager
+        let release = world.start { () async throws(ManagerError) in try await manager.release(key) }
+        #expect(await world.time.sleeper(dueIn: .milliseconds(5) ... .milliseconds(5)))
+        release.cancel()
+        // No time passes: whoever goes on asking would do so for ever.
+        #expect(await eventually(within: .seconds(2)) { release.isDone })
+        world.time.advance(by: .seconds(6))
+        #expect(try await release.value.get() == .releasing)
+        held.resume()
+        _ = await starter.value
+        #expect(world.provider.live.isEmpty)
+        await world.expectQuiet()
+    }
+
     @Test func `a release waits for the kill, but not longer than it may`() async throws {
         let world = World()
         _ = try await world.manager.acquire(try key())
