@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The long proofs of this project: a storm, rolling restarts, outages, a million leases that come and go, every alert
-# drilled, healthy load without an alert, and every mutant of the core. An hour and the time to build.
+# The long proofs of this project: a simulation of a million steps, a storm, rolling restarts, outages, a million leases
+# that come and go, every alert drilled, healthy load without an alert, and every mutant of the core. An hour and the
+# time to build.
 #
 #   scripts/proof.sh [--minutes N] [--seed N]
 #
@@ -85,16 +86,33 @@ mutants() {
     proof_pid=
 }
 
+# simulation NAME SECONDS ARGUMENT...: runs `simulate`, which is ended after so many seconds; it prints what it breaks.
+simulation() {
+    local name=$1 limit=$2
+    shift 2
+    printf '\n=== %s\n' "$name"
+    echo "$name" >>"$results/order"
+    timeout --kill-after=30 "$limit" "$binaries/simulate" "$@" >"$results/$name.runs" &
+    proof_pid=$!
+    wait "$proof_pid" || echo "=== $name: status $?"
+    proof_pid=
+    cat "$results/$name.runs"
+}
+
 scripts/test.sh release
 swift_build --product fake-e2b
-daemon=$(swift build -c release --show-bin-path)/sandbox-manager
-readonly daemon
+swift_build -c release --product simulate
+binaries=$(swift build -c release --show-bin-path)
+readonly binaries
+readonly daemon=$binaries/sandbox-manager
 
 storm=$((minutes * 60))
 rolling=$((storm < 120 ? storm : 120))
 export SANDBOX_MANAGER_TEST_STORM_SECONDS=$storm SANDBOX_MANAGER_TEST_STORM_SEED=$seed
 export SANDBOX_MANAGER_TEST_ROLLING_SECONDS=$rolling SANDBOX_MANAGER_TEST_OUTAGE_SECONDS=30
 export SANDBOX_MANAGER_TEST_SOAK_CYCLES=1000000 SANDBOX_MANAGER_TEST_SOAK_TABLE=$results/soak.md
+# A million steps at least: what comes after the last fault of a run is not counted.
+simulation simulation 900 --fresh 50 --steps 20000
 proof storm $((storm + 300)) Tests/EndToEnd/test_storm.py
 proof rolling-restart $((rolling + 180)) Tests/EndToEnd/test_rolling_restart.py
 proof outages 900 Tests/EndToEnd/test_redis_outage.py

@@ -4,7 +4,7 @@
     proof_table.py FOLDER
 
 FOLDER holds for each proof NAME.xml, as pytest writes it with --junit-xml, and NAME.jsonl, lines that proofs have
-reported. Ends with 1 if a proof failed, was skipped or left no result.
+reported; or NAME.runs, what `simulate` has printed. Ends with 1 if a proof failed, was skipped or left no result.
 """
 
 from __future__ import annotations
@@ -51,12 +51,30 @@ def read(folder: Path, name: str) -> Proof:
             if case.find("failure") is not None or case.find("error") is not None:
                 proof.failed.append(case.get("name", "?"))
             proof.skipped += case.find("skipped") is not None
+    runs = folder / f"{name}.runs"
+    if runs.exists():
+        read_runs(proof, runs.read_text().splitlines())
     lines = folder / f"{name}.jsonl"
     if lines.exists():
         for line in lines.read_text().splitlines():
             facts = json.loads(line)["facts"]
             proof.facts.append(", ".join(f"{key.replace('_', ' ')} {value}" for key, value in facts.items()))
     return proof
+
+
+def read_runs(proof: Proof, lines: list[str]) -> None:
+    """What a simulation has printed: a line for each violation, and the sums at the end."""
+    proof.failed += [line.removeprefix("violation ") for line in lines if line.startswith("violation ")]
+    sums = [line for line in lines if line.startswith("runs=")]
+    if not sums:
+        return
+    words = dict(word.split("=", 1) for word in sums[-1].split())
+    proof.tests = int(words["runs"])
+    rate = int(words["steps_per_second"])
+    proof.seconds = int(words["steps"]) / max(rate, 1)
+    proof.facts.append(f"seeds {words['seeds']}, steps {words['steps']}, steps a second {rate}")
+    if int(words["failed"]) != len(proof.failed):
+        proof.failed.append("violations without a line")
 
 
 def table(proofs: list[Proof]) -> str:

@@ -43,7 +43,13 @@ extension Checker {
     }
 
     func stored(_ call: StandInCall, _ wire: StoreWire) {
-        if let key = call.key { look(at: key, after: call.name) }
+        if let key = call.key {
+            look(at: key, after: call.name)
+            // Put back after a loss or an outage: no grant.
+            if call.name != "reserve", case .reservation(let record)? = world.books?.lookup(key) {
+                reserved.insert(record.token)
+            }
+        }
         checkSlots(after: call)
     }
 
@@ -93,7 +99,11 @@ extension Checker {
         case .unhealthy:
             let worst = (probes[ended.sandbox] ?? [:]).values.map { ($0.failures, now - $0.since) }
             guard !worst.contains(where: { $0.0 >= 3 && $0.1 >= .seconds(10) }) else { return }
-            violated("I8", key, "\(ended.sandbox) was replaced after \(worst.map(\.0).max() ?? 0) failed probes in a row")
+            violated(
+                "I8",
+                key,
+                "\(ended.sandbox) was replaced after \(worst.map(\.0).max() ?? 0) failed probes in a row"
+            )
         default: break
         }
     }
@@ -111,6 +121,8 @@ extension Checker {
         guard call == "commit" || call == "embedded", let lost = book.lost, lost.sandbox != held.sandbox,
             let machine = world.cloud.machines[lost.sandbox], machine.isAlive
         else { return }
+        // Documented: what the provider does not list yet when the books are lost, nobody can find.
+        guard machine.listedFrom <= lost.endedAt ?? now else { return }
         // Documented: a sandbox from the warm pool does not name its user, so without its record nobody knows whose it
         // is. And what is condemned was not lost.
         guard !machine.labels.key.isWarm, !isCondemned(machine, books), world.scenario.store != .degrade else { return }
@@ -178,7 +190,11 @@ extension Checker {
         if mayBeStale(ask.key, grant.epoch, life, replica, since: ask.began) { return }
         let holds = book.current.map { "\($0.sandbox) epoch \($0.epoch)" } ?? "nothing"
         let was = past?.endedAt.map { ", and that lease ended at \($0.asSeconds)" } ?? ", which was never its lease"
-        violated("I1", ask.key, "\(life.process.name) handed out \(id) epoch \(grant.epoch); the key holds \(holds)\(was)")
+        violated(
+            "I1",
+            ask.key,
+            "\(life.process.name) handed out \(id) epoch \(grant.epoch); the key holds \(holds)\(was)"
+        )
     }
 
     /// Where a copy in memory may be handed out that the store does not know any more.
@@ -194,6 +210,8 @@ extension Checker {
         if replica.lastNotAttached >= began { return true }
         // A loss that nobody has noticed yet: the copies are what the store is told again.
         if world.store.lastLoss >= replica.lastNotAttached, world.store.losses > 0 { return true }
+        // The release is under way: who asks meanwhile may be served before it or after it.
+        if wire.releasing[key] != nil { return true }
         // Other endings than releases are told and not waited for; a dead subscription is noticed within 2.5 s.
         if let pending = wire.pending[key], pending.epoch >= epoch { return true }
         return wire.unknowinglyDeafSince.map { now - $0 <= .seconds(3) || life.process.isStalled } ?? false

@@ -14,7 +14,9 @@ extension Checker {
             guard locks.held == 0, locks.waiters == 0 else {
                 return ("I6", "\(name): \(locks.held) user locks are held and \(locks.waiters) wait")
             }
-            guard locks.idle == 0, life.observer.locks == 0 else { return ("I6", "\(name): \(locks.idle) idle user locks") }
+            guard locks.idle == 0, life.observer.locks == 0 else {
+                return ("I6", "\(name): \(locks.idle) idle user locks")
+            }
             guard gauges.inFlight == 0 else { return ("I9", "\(name): \(gauges.inFlight) operations are under way") }
             guard gauges.storeBreaker == .closed else { return ("I10", "\(name) is not attached to the store") }
         }
@@ -28,7 +30,9 @@ extension Checker {
         }
         let alive = world.cloud.alive.count
         guard usage.slots == leased, alive == leased else {
-            return ("I10", "\(alive) sandboxes live, \(leased) are leased or in the pool, \(usage.slots) slots are taken")
+            return (
+                "I10", "\(alive) sandboxes live, \(leased) are leased or in the pool, \(usage.slots) slots are taken"
+            )
         }
         return nil
     }

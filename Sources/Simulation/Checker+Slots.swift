@@ -60,7 +60,11 @@ extension Checker {
         }
         let limits = world.scenario.configuration.limits
         if world.cloud.alive.count > limits.total {
-            violated("I2", machine.labels.key, "\(world.cloud.alive.count) sandboxes live, the limit is \(limits.total)")
+            violated(
+                "I2",
+                machine.labels.key,
+                "\(world.cloud.alive.count) sandboxes live, the limit is \(limits.total)"
+            )
         }
         let user = machine.labels.key.user
         let own = world.cloud.alive.count { (owners[$0.id] ?? $0.labels.key).user == user }

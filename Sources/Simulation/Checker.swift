@@ -99,7 +99,11 @@ final class Checker: @unchecked Sendable {
         world.timeline.at(ask.began + bound + stalled) { [unowned self] in
             guard !ask.isAnswered, ask.process.isAlive else { return }
             if ask.process.stalledFor - ask.stalledBefore > stalled { return watch(ask) }
-            violated("I9", ask.key, "\(ask.name) of \(ask.key) at \(ask.process.name) has no answer after \((now - ask.began).asSeconds) s")
+            violated(
+                "I9",
+                ask.key,
+                "\(ask.name) of \(ask.key) at \(ask.process.name) has no answer after \((now - ask.began).asSeconds) s"
+            )
         }
     }
 
@@ -130,7 +134,11 @@ final class Checker: @unchecked Sendable {
             guard let life = replica.life else { continue }
             let observer = life.observer
             guard observer.locks <= observer.operations, observer.locks >= 0 else {
-                violated("I6", nil, "\(life.process.name) has \(observer.locks) user locks and \(observer.operations) operations")
+                violated(
+                    "I6",
+                    nil,
+                    "\(life.process.name) has \(observer.locks) user locks and \(observer.operations) operations"
+                )
                 return
             }
         }

@@ -64,7 +64,10 @@ final class ClientScript: @unchecked Sendable {
                 try await manager.keepalive(key).record.sandbox.id.rawValue
             }
         case .exec:
-            let request = ExecRequest(command: ["true"], timeout: .nanoseconds(dice.spread(.milliseconds(50), .seconds(8))))
+            let request = ExecRequest(
+                command: ["true"],
+                timeout: .nanoseconds(dice.spread(.milliseconds(50), .seconds(8)))
+            )
             await ask("exec", key, isUse: true) { manager throws(ManagerError) in
                 _ = try await manager.exec(key, request)
                 return ""

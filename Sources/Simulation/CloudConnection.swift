@@ -78,12 +78,8 @@ struct CloudConnection: SandboxProvider {
 
     // MARK: The way there and back
 
-    /// - Parameters:
-    ///   - operation: Which call.
-    ///   - work: How long it takes there, at least and at most.
-    ///   - limit: How late it may take effect when nothing comes back.
-    ///   - never: Run if the call does not get there.
-    ///   - effect: What it does there; `nil` if nothing comes back.
+    // `work` is how long it takes there, at least and at most; `limit` how late it may take effect when nothing comes
+    // back; `never` is run if the call does not get there. An effect of `nil` is no answer.
     private func call<Value: Sendable>(
         _ operation: ProviderOperation,
         work: (Int64, Int64) = (.milliseconds(2), .milliseconds(120)),
@@ -108,7 +104,9 @@ struct CloudConnection: SandboxProvider {
         let outcome = await withTaskCancellationHandler {
             await answer.wait()
         } onCancel: {
-            process.reach { answer.settle(.failure(ProviderError(operation, .cancelled, "given up", effect: .unknown))) }
+            process.reach {
+                answer.settle(.failure(ProviderError(operation, .cancelled, "given up", effect: .unknown)))
+            }
         }
         return try outcome.get()
     }
@@ -139,7 +137,12 @@ private struct Fate {
         } else if weather.strikes(.reset) {
             arrives = dice.chance(0.5)
             let refused = !arrives && dice.chance(0.5)
-            failure = ProviderError(operation, refused ? .refused : .reset, "connection", effect: refused ? .none : .unknown)
+            failure = ProviderError(
+                operation,
+                refused ? .refused : .reset,
+                "connection",
+                effect: refused ? .none : .unknown
+            )
         } else if operation != .health, weather.strikes(.error429) {
             arrives = false
             failure = ProviderError(

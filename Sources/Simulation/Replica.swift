@@ -38,6 +38,9 @@ final class Replica: @unchecked Sendable {
             zero: dice.time(0, .seconds(100_000)),
             wallZero: world.wallZero
         )
+        process.onSpinning = { [unowned world] process in
+            world.checker.violated("I9", nil, "something in \(process.name) waits over and over without waiting")
+        }
         let runtime = Runtime(time: process, random: dice, spawner: process)
         let observer = ProcessObserver()
         let log = Logger(label: process.name) { _ in SwiftLogNoOpLogHandler() }

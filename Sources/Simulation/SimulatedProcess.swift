@@ -15,6 +15,9 @@ final class SimulatedProcess: TimeSource, TaskSpawner, @unchecked Sendable {
     private let zero: Int64
     private let wallZero: Int64
     private var wallStep: Int64 = 0
+    private var lastSleep: Int64 = -1
+    private var sleeps = 0
+    var onSpinning: (SimulatedProcess) -> Void = { _ in }
     private var outstanding: [Int: () -> Void] = [:]
     private var lastRequest = 0
 
@@ -56,6 +59,7 @@ final class SimulatedProcess: TimeSource, TaskSpawner, @unchecked Sendable {
     func wallNow() -> WallTime { WallTime(sinceEpoch: .nanoseconds(wallZero + wallStep + timeline.now)) }
 
     func sleep(until deadline: MonotonicInstant) async {
+        guard !isSpinning() else { return await Reply<Void>().wait() }
         let alarm = Reply<Void>()
         let at = deadline.sinceZero.nanoseconds - zero
         await withTaskCancellationHandler {
@@ -66,6 +70,15 @@ final class SimulatedProcess: TimeSource, TaskSpawner, @unchecked Sendable {
         } onCancel: {
             reach { alarm.settle(()) }
         }
+    }
+
+    /// Whether somebody sleeps over and over and no time passes: they would hold up the simulation for ever.
+    private func isSpinning() -> Bool {
+        if lastSleep != timeline.now { (lastSleep, sleeps) = (timeline.now, 0) }
+        sleeps += 1
+        guard sleeps > 20_000 else { return false }
+        onSpinning(self)
+        return true
     }
 
     // MARK: TaskSpawner
@@ -88,12 +101,28 @@ final class SimulatedProcess: TimeSource, TaskSpawner, @unchecked Sendable {
         lastRequest += 1
         let request = lastRequest
         outstanding[request] = { reply.settle(nil) }
-        let task = spawn("request") {
-            let value = await work()
-            guard self.isAlive else { return }
-            self.outstanding[request] = nil
-            reply.settle(value)
+        let start = Start()
+        reach {
+            let task = self.spawn("request") {
+                let value = await work()
+                guard self.isAlive else { return }
+                self.outstanding[request] = nil
+                reply.settle(value)
+            }
+            start.task = task
+            if start.isCancelled { task.cancel() }
         }
-        return (reply, task)
+        return (reply, SpawnedTask { self.reach { start.cancel() } })
+    }
+
+    /// A request that a process which stands still has not begun with. Confined to the simulation's thread.
+    private final class Start: @unchecked Sendable {
+        var task: SpawnedTask?
+        private(set) var isCancelled = false
+
+        func cancel() {
+            isCancelled = true
+            task?.cancel()
+        }
     }
 }

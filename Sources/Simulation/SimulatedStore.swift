@@ -77,6 +77,8 @@ final class StoreWire: StandInWire, @unchecked Sendable {
     private var subscription = 0
     /// Endings on their way to the replica, by key: the greatest epoch of each and when it arrives.
     private(set) var pending: [LeaseKey: (epoch: Epoch, at: Int64)] = [:]
+    /// Releases of this replica that it has no answer of yet, by key.
+    private(set) var releasing: [LeaseKey: Int] = [:]
     /// When the last told ending arrives everywhere: what a release waits for.
     private var lastArrival: Int64 = 0
 
@@ -117,6 +119,12 @@ final class StoreWire: StandInWire, @unchecked Sendable {
         _ effect: @escaping @Sendable () -> Result<Value, StoreError>
     ) async -> Result<Value, StoreError> {
         let memory = Remembered<Value>()
+        if call.name == "release", let key = call.key { releasing[key, default: 0] += 1 }
+        defer {
+            if call.name == "release", let key = call.key, let rest = releasing[key] {
+                releasing[key] = rest > 1 ? rest - 1 : nil
+            }
+        }
         for attempt in 0..<2 {
             let answer = Reply<Result<Value, StoreError>>()
             send(call, effect, memory, answer)

@@ -26,6 +26,9 @@ public struct SimulationRun {
     /// is due after 67 s and kept for 42 s more, the recovery pauses for up to 30 s, kills for up to a minute.
     private static let longestUnrest: Int64 = .seconds(240)
 
+    /// What was lost on its way is given up by then.
+    private static let leastCalm: Int64 = .seconds(15)
+
     private let world: World
     private let scheduler: Dice
     private var steps = 0
@@ -62,7 +65,8 @@ public struct SimulationRun {
             seconds: Int(world.timeline.now / 1_000_000_000),
             violation: world.checker.violation,
             scenario: world.scenario.description,
-            summary: "\(world.checker.asks) requests, \(counts.grants) grants, \(counts.created) created, \(counts.ended) leases "
+            summary:
+                "\(world.checker.asks) requests, \(counts.grants) grants, \(counts.created) created, \(counts.ended) leases "
                 + "ended, \(counts.losses) losses, \(counts.crashes) crashes",
             faults: faults,
             lines: world.history.length
@@ -119,6 +123,7 @@ public struct SimulationRun {
         let world = world
         var unrest = world.checker.unrest
         advance { _, now in
+            guard now - began >= Self.leastCalm else { return false }
             // Once a second is enough.
             guard now - looked >= .seconds(1) else { return false }
             looked = now

@@ -169,19 +169,27 @@ public final class StandInSharedStore: SharedLeaseStore {
         }
     }
 
-    /// A call that the other replicas hear of.
+    /// A call that the other replicas hear of, if it ends or changes a lease.
     private func publishing<Value: Sendable>(
         _ name: String,
         _ key: LeaseKey,
+        isChange: @escaping @Sendable (Value) -> Bool = { _ in false },
         _ work: @escaping @Sendable (MemoryLeaseStore) -> Value
     ) async throws(StoreError) -> Value {
         try await call(name, key) { [server] books in
-            var epoch: Epoch?
-            if case .lease(let record) = books.lookup(key) { epoch = record.epoch }
+            let before = books.epoch(of: key)
             let value = work(books)
-            if let epoch { server.tell(.ended(key, epoch), except: self) }
+            if let before, books.epoch(of: key) != before || isChange(value) {
+                server.tell(.ended(key, before), except: self)
+            }
             return value
         }
+    }
+}
+
+extension MemoryLeaseStore {
+    fileprivate func epoch(of key: LeaseKey) -> Epoch? {
+        if case .lease(let record) = lookup(key) { record.epoch } else { nil }
     }
 }
 
@@ -213,15 +221,22 @@ extension StandInSharedStore {
     /// Asks something harmless.
     public func beat() async throws(StoreError) { _ = try await call("beat") { $0.usage() } }
 
-    /// Passed on.
+    /// Passed on; the others hear of what it replaces, and of what is superseded.
     public func restore(_ lease: LeaseRecord) async throws(StoreError) -> RestoreOutcome {
-        try await call("restore", lease.key) { $0.restore(lease) }
+        try await publishing("restore", lease.key) { [server] books in
+            let outcome = books.restore(lease)
+            if outcome == .superseded { server.tell(.ended(lease.key, lease.epoch), except: self) }
+            return outcome
+        }
     }
     /// Passed on.
-    public func restore(_ intent: RestoredIntent) async throws(StoreError) { try await call("restore", intent.request.key) { $0.restore(intent) } }
+    public func restore(_ intent: RestoredIntent) async throws(StoreError) {
+        try await call("restore", intent.request.key) { $0.restore(intent) }
+    }
     /// Passed on.
     public func restore(_ kill: KillTicket, isDead: Bool) async throws(StoreError) {
-        try await call("restore", kill.key) { $0.restore(kill, isDead: isDead) }
+        guard let key = kill.key else { return try await call("restore") { $0.restore(kill, isDead: isDead) } }
+        try await publishing("restore", key) { $0.restore(kill, isDead: isDead) }
     }
     /// Passed on; the books do everything in one step.
     public func repair(from cursor: String?) async throws(StoreError) -> RepairedSlots {
@@ -256,9 +271,13 @@ extension StandInSharedStore {
         try await call("reserve", request.key) { $0.reserve(request) }
     }
     /// Passed on.
-    public func commit(_ lease: LeaseRecord) async throws(StoreError) -> Epoch? { try await call("commit", lease.key) { $0.commit(lease) } }
+    public func commit(_ lease: LeaseRecord) async throws(StoreError) -> Epoch? {
+        try await call("commit", lease.key) { $0.commit(lease) }
+    }
     /// Passed on.
-    public func adopt(_ lease: LeaseRecord) async throws(StoreError) -> Epoch? { try await call("adopt", lease.key) { $0.adopt(lease) } }
+    public func adopt(_ lease: LeaseRecord) async throws(StoreError) -> Epoch? {
+        try await call("adopt", lease.key) { $0.adopt(lease) }
+    }
     /// Passed on.
     public func claimWarm(_ request: WarmClaimRequest) async throws(StoreError) -> WarmClaimOutcome {
         try await call("claimWarm", request.key) { $0.claimWarm(request) }
@@ -299,18 +318,24 @@ extension StandInSharedStore {
         paused: Bool,
         remaining: Duration
     ) async throws(StoreError) -> Bool {
-        try await publishing("setPaused", key) { $0.setPaused(key, epoch: epoch, paused: paused, remaining: remaining) }
+        try await publishing("setPaused", key, isChange: { $0 }) {
+            $0.setPaused(key, epoch: epoch, paused: paused, remaining: remaining)
+        }
     }
     /// Passed on.
     public func touch(_ uses: [LeaseUse]) async throws(StoreError) { try await call("touch") { $0.touch(uses) } }
     /// Passed on.
-    public func dueLeases(limit: Int) async throws(StoreError) -> [DueLease] { try await call("dueLeases") { $0.dueLeases(limit: limit) } }
+    public func dueLeases(limit: Int) async throws(StoreError) -> [DueLease] {
+        try await call("dueLeases") { $0.dueLeases(limit: limit) }
+    }
     /// Passed on.
     public func dueKills(limit: Int, claim: Duration) async throws(StoreError) -> [KillTicket] {
         try await call("dueKills") { $0.dueKills(limit: limit, claim: claim) }
     }
     /// Passed on.
-    public func enqueueKill(_ ticket: KillTicket) async throws(StoreError) { try await call("enqueueKill", ticket.key) { $0.enqueueKill(ticket) } }
+    public func enqueueKill(_ ticket: KillTicket) async throws(StoreError) {
+        try await call("enqueueKill", ticket.key) { $0.enqueueKill(ticket) }
+    }
     /// Passed on.
     public func confirmKilled(_ ticket: KillTicket) async throws(StoreError) -> Bool {
         try await call("confirmKilled", ticket.key) { $0.confirmKilled(ticket) }
@@ -324,7 +349,9 @@ extension StandInSharedStore {
         try await call("dueIntents") { $0.dueIntents(limit: limit, claim: claim) }
     }
     /// Passed on.
-    public func isTaken(_ slot: CreationToken) async throws(StoreError) -> Bool { try await call("isTaken") { $0.isTaken(slot) } }
+    public func isTaken(_ slot: CreationToken) async throws(StoreError) -> Bool {
+        try await call("isTaken") { $0.isTaken(slot) }
+    }
     /// Passed on.
     public func unaccounted(_ listed: [ListedSandbox]) async throws(StoreError) -> Set<SandboxID> {
         try await call("unaccounted") { $0.unaccounted(listed) }
@@ -342,7 +369,9 @@ extension StandInSharedStore {
         try await call("list") { $0.list(user: user, limit: limit, after: cursor) }
     }
     /// Passed on.
-    public func account(of key: LeaseKey) async throws(StoreError) -> KeyAccount { try await call("account", key) { $0.account(of: key) } }
+    public func account(of key: LeaseKey) async throws(StoreError) -> KeyAccount {
+        try await call("account", key) { $0.account(of: key) }
+    }
     /// Of the server, or zero while it is away.
     public func usage() -> StoreUsage { server.books.usage() }
 }

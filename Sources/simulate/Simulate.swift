@@ -50,6 +50,7 @@ struct Simulate: ParsableCommand {
     /// Before anything else: the executor, and a hash order that is the same in every process.
     static func main() {
         hashInOneOrder()
+        LastWords.arm()
         installSeededExecutor()
         main(nil)
     }
@@ -88,6 +89,7 @@ struct Simulate: ParsableCommand {
             isTraced: trace,
             isVerbose: verbose || seed != nil,
             shrinks: !noShrink,
+            begin: { LastWords.prepare($0.seed, $0.command) },
             print: Self.say
         ).run(try options(0))
         guard report.failed == 0 else { throw ExitCode(1) }

@@ -44,3 +44,17 @@ def test_the_exit_status_tells_of_one_failure(tmp_path: Path, monkeypatch) -> No
     assert proof_table.main() == 1
     (tmp_path / "order").write_text("")
     assert proof_table.main() == 1
+
+
+def test_a_simulation_is_as_good_as_its_last_line(tmp_path: Path) -> None:
+    def runs(text: str) -> proof_table.Proof:
+        (tmp_path / "simulation.runs").write_text(text)
+        return proof_table.read(tmp_path, "simulation")
+
+    sums = "runs=2 seeds=7-8 failed={} steps=40000 steps_per_second=20000 hash=5\n"
+    counted = "seeds 7-8, steps 40000, steps a second 20000"
+    assert proof_table.table([runs(sums.format(0))]).splitlines()[-1] == f"| simulation | 2 | 2 | {counted} | passed |"
+    broken = runs("violation I4 seed=7 step=12\n  sb1 lives\n" + sums.format(1))
+    assert broken.result == "**FAILED**: I4 seed=7 step=12"
+    assert not runs(sums.format(1)).is_good
+    assert runs("").result == runs("Fatal error\n").result == "**no result**"
