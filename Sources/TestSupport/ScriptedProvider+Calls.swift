@@ -24,6 +24,7 @@ extension ScriptedProvider {
             let ghosts = state.ghosts.filter { state.live[$0.sandbox.id] == nil }
             let matching = (Array(state.live.values) + ghosts).filter { live in
                 guard !state.unlabelled.contains(live.sandbox.id) else { return false }
+                guard !state.ignoresListFilters else { return true }
                 let labels = live.order.labels
                 return switch filter {
                 case .environment(let environment): labels.environment == environment

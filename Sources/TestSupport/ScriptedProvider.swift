@@ -77,6 +77,7 @@ public final class ScriptedProvider: SandboxProvider {
         var lastHold = 0
         var grantShortfall: Duration = .zero
         var hidesFromLists = false
+        var ignoresListFilters = false
         var ghosts: [Live] = []
         var unlabelled: Set<SandboxID> = []
         var ignoresCancellation = false
@@ -136,6 +137,11 @@ public final class ScriptedProvider: SandboxProvider {
     /// Makes lists answer "none" although there are some.
     public func hideFromLists(_ hides: Bool) {
         state.withLock { $0.hidesFromLists = hides }
+    }
+
+    /// Makes lists name every sandbox with labels, whatever was asked for.
+    public func ignoreListFilters(_ ignores: Bool) {
+        state.withLock { $0.ignoresListFilters = ignores }
     }
 
     /// Makes lists name a sandbox even after its death, as one that was drawn up before would.

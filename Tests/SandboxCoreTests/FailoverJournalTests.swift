@@ -230,4 +230,21 @@ struct FailoverJournalTests {
         #expect(fleet.provider.live[mine.sandbox.id] == nil && fleet.provider.live[other.sandbox.id] != nil)
         #expect(fleet.server.books.usage().active == 1)
     }
+
+    @Test func `L4 I1: a copy gives way to the lease that another replica made, heard of or not`() async throws {
+        let fleet = try await Fleet(1)
+        let key = try key()
+        let old = try await fleet.a.manager.acquire(key)
+        fleet.a.connection.say(.deaf)
+        let books = fleet.server.books
+        guard case .lease(var record)? = books.lookup(key) else { throw StoreError("no lease") }
+        _ = books.release(key, reason: .released)
+        var order = try #require(fleet.provider.live[old.sandbox.id]?.order)
+        order.labels.token = CreationToken("another's")
+        let new = fleet.provider.plant(order)
+        record.token = order.labels.token
+        record.sandbox = try #require(fleet.provider.live[new]?.sandbox)
+        _ = books.adopt(record)
+        #expect(try await fleet.a.manager.acquire(key).sandbox.id == new)
+    }
 }

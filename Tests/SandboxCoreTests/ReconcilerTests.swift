@@ -284,4 +284,17 @@ struct ReconcilerTests {
         await fleet.a.manager.round(.outbox)
         #expect(fleet.provider.live[stray] == nil)
     }
+
+    @Test func `I3 I5: another fleet's sandbox is left alone, even if the provider lists it as ours`() async throws {
+        let world = World()
+        let foreign = world.provider.plant(order(try key(), "foreign", environment: "staging"))
+        world.provider.ignoreListFilters(true)
+        for _ in 0..<3 {
+            #expect(await world.manager.round(.reconciler) == .ok)
+            await world.manager.round(.outbox)
+            world.time.advance(by: .seconds(100))
+        }
+        #expect(world.provider.live[foreign] != nil && world.store.usage() == StoreUsage())
+        #expect(world.observer.record.orphans.isEmpty)
+    }
 }

@@ -119,4 +119,15 @@ struct RecoveryTests {
         #expect(world.provider.count(of: .create) == 0)
         #expect(world.manager.gauges().userLocks.held == 0)
     }
+
+    @Test func `I5: what a listing for one key brings of another's is left alone`() async throws {
+        let world = World(recovered: false)
+        let mallory = try key("mallory")
+        let foreign = world.provider.plant(order(mallory, epoch: 7, token: "before"))
+        world.provider.ignoreListFilters(true)
+        let grant = try await world.manager.acquire(try key())
+        #expect(grant.source == .created && grant.sandbox.id != foreign)
+        #expect(try await world.store.lookup(mallory) == nil, "its own key's request takes it over, under its own lock")
+        #expect(world.provider.live[foreign] != nil && world.provider.count(of: .kill) == 0)
+    }
 }

@@ -307,4 +307,21 @@ import Testing
         #expect(try await replica.acquire(try key()).sandbox.id == first.sandbox.id)
         #expect(world.provider.count(of: .create) == 1 && world.provider.count(of: .kill) == 0)
     }
+
+    @Test func `K8 I1 a lease that is released while the store is told of its use is not handed out`() async throws {
+        let world = World(gated: true)
+        let store = try #require(world.gate)
+        let key = try key()
+        let first = try await world.manager.acquire(key)
+        world.time.advance(by: .seconds(31))
+        store.close(.touch, .after)
+        let verifying = world.acquiring(key)
+        #expect(await store.arrived(.touch, .after))
+        #expect(try await world.manager.release(key) == .released)
+        store.open(.touch, .after)
+        let outcome = await verifying.value
+        #expect(throws: ManagerError.staleEpoch) { try outcome.get() }
+        #expect(world.provider.live[first.sandbox.id] == nil)
+        await world.expectQuiet()
+    }
 }

@@ -316,4 +316,24 @@ import Testing
         #expect(world.store.usage() == StoreUsage() && world.provider.live.isEmpty)
         await world.expectQuiet()
     }
+
+    @Test func `I7 K1 a lease that is used while the store is asked what is due lives on`() async throws {
+        let world = World(gated: true) { $0.idleTimeout = .seconds(16) }
+        let store = try #require(world.gate)
+        let key = try key()
+        let grant = try await world.manager.acquire(key)
+        let manager = world.manager
+        store.close(.dueLeases, .before)
+        let round = world.start { () async throws(ManagerError) in await manager.round(.reaper) }
+        #expect(await store.arrived(.dueLeases, .before))
+        // Memory alone hears of these uses: the store was told before, and is told again in the next round.
+        for _ in 0..<3 {
+            world.time.advance(by: .seconds(6))
+            #expect(manager.acquireIfFresh(key)?.sandbox.id == grant.sandbox.id)
+        }
+        store.open(.dueLeases, .before)
+        #expect(try await round.value.get() == .ok)
+        #expect(manager.acquireIfFresh(key) != nil && world.provider.live[grant.sandbox.id] != nil)
+        #expect(world.provider.count(of: .kill) == 0)
+    }
 }
