@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# The long proofs of this project: a storm, rolling restarts, outages, every alert drilled, and healthy load without an
-# alert. Half an hour and the time to build.
+# The long proofs of this project: a storm, rolling restarts, outages, every alert drilled, healthy load without an
+# alert, and every fuzzer for a minute. Three quarters of an hour and the time to build.
 #
 #   scripts/proof.sh [--minutes N] [--seed N]
 #
 # --minutes: how long the storm and the healthy load take, 10 without it; rolling restarts take 2 minutes, and less if N
 # is less. --seed: what the storm is drawn from; the time of day without it.
-# Prints two tables in Markdown at the end; the exit status is not zero if a proof failed. What is missing is installed
+# Prints tables in Markdown at the end; the exit status is not zero if a proof failed. What is missing is installed
 # and built first, as scripts/test.sh does it.
 set -euo pipefail
 
@@ -93,6 +93,20 @@ drills_failed=0
 drill drills 1200 --all
 drill healthy $((storm + 120)) --healthy --minutes "$minutes"
 
+# fuzz SECONDS: each target for so long.
+fuzz() {
+    printf '\n=== fuzz\n'
+    nice scripts/fuzz.sh --seconds "$1" --summary "$results/fuzz.md" >/dev/null &
+    proof_pid=$!
+    if ! wait "$proof_pid"; then
+        echo "=== fuzz: failed"
+        fuzz_failed=1
+    fi
+    proof_pid=
+}
+fuzz_failed=0
+fuzz 60
+
 revision=$(git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 printf '\n## %s, revision %s, %s processors, seed %s\n\n' \
     "$(date -u '+%Y-%m-%d %H:%M UTC')" "$revision" "$(nproc)" "$seed"
@@ -102,4 +116,6 @@ for name in drills healthy; do
     printf '\n'
     cat "$results/$name.md" || drills_failed=1
 done
-exit $((status || drills_failed))
+printf '\n'
+cat "$results/fuzz.md" || fuzz_failed=1
+exit $((status || drills_failed || fuzz_failed))

@@ -89,7 +89,7 @@ step_hygiene() {
 }
 
 step_lint() {
-    swift format lint --strict --parallel -r Sources Tests Package.swift
+    swift format lint --strict --parallel -r Sources Tests Package.swift Fuzz/Package.swift Fuzz/Sources/fuzz/Fuzz.swift
 }
 
 step_build() {
