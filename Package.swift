@@ -170,6 +170,16 @@ let package = Package(
             ],
             swiftSettings: strict
         ),
+        // Replays the corpus of the fuzzers, whose package in Fuzz/ compiles the same properties.
+        .testTarget(
+            name: "FuzzTests",
+            dependencies: [
+                "ControlAPI", coreMetrics, "CurlTransport", "DaemonConfiguration", "E2BProvider", "HTTPServer",
+                httpTypes, "MetricsAdapter", "OperatorClient", "PrometheusClient", "RedisClient", "RedisLeaseStore",
+                "SandboxCore", "TestSupport",
+            ],
+            swiftSettings: strict
+        ),
         .testTarget(
             name: "HTTPServerTests",
             dependencies: ["HTTPServer", httpTypes, "TestSupport"],

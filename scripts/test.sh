@@ -90,7 +90,8 @@ step_hygiene() {
 }
 
 step_lint() {
-    swift format lint --strict --parallel -r Sources Tests Benchmarks/Sources Benchmarks/Package.swift Package.swift
+    swift format lint --strict --parallel -r Sources Tests Benchmarks/Sources Fuzz/Sources/fuzz \
+        Package.swift Benchmarks/Package.swift Fuzz/Package.swift
 }
 
 step_build() {
