@@ -31,7 +31,8 @@ enum Timestamps {
         let parts = text.split { $0 == " " || $0 == ":" || $0 == "," }.map(String.init)
         guard parts.count == 8, parts[7] == "GMT", let day = Int(parts[1]), let year = Int(parts[3]),
             let month = months.firstIndex(of: parts[2]), let hour = Int(parts[4]), let minute = Int(parts[5]),
-            let second = Int(parts[6]), (1...31).contains(day), (1970...9999).contains(year)
+            let second = Int(parts[6]), (1...31).contains(day), (1970...9999).contains(year),
+            (0..<24).contains(hour), (0..<60).contains(minute), (0...60).contains(second)
         else { return nil }
         return WallTime(sinceEpoch: .seconds(days(year, month + 1, day) * 86_400 + hour * 3600 + minute * 60 + second))
     }

@@ -23,6 +23,11 @@ struct PieceTests {
         #expect(Timestamps.httpDate("yesterday") == nil)
     }
 
+    @Test(arguments: ["24:00:00", "00:60:00", "00:00:61", "-1:00:00", "9223372036854775807:00:00"])
+    func `a Date header that no clock shows is none`(time: String) {
+        #expect(Timestamps.httpDate("Sun, 22 Nov 2026 \(time) GMT") == nil)
+    }
+
     @Test func `C2 foreign words lose secrets, control characters and length`() {
         let redactor = Redactor([Secret("e2b_00aa"), Secret("tok_secret")])
         let rest = String(repeating: "x", count: 999)
