@@ -55,7 +55,7 @@ struct StatusPage {
             + "\(drift.storeOnly) in the store only"
     }
 
-    private var share: String { "\(Int((stats.hitRate * 100).rounded())) %" }
+    private var share: String { "\((stats.hitRate * 100).wholeText) %" }
 
     private var loops: String {
         stats.loops
@@ -111,6 +111,9 @@ extension Double {
     /// Seconds for eyes: `0.3 s`, `12 s`, `4 min`.
     var inWords: String {
         if self < 10 { return "\((self * 10).rounded() / 10) s" }
-        return self < 120 ? "\(Int(rounded())) s" : "\(Int((self / 60).rounded())) min"
+        return self < 120 ? "\(wholeText) s" : "\((self / 60).wholeText) min"
     }
+
+    /// Rounded. What answers may be no daemon at all, so that the number may be greater than any `Int`.
+    fileprivate var wholeText: String { Int(exactly: rounded()).map { "\($0)" } ?? "\(self)" }
 }

@@ -43,6 +43,13 @@ import Testing
         #expect(desk.requests == ["GET /v1/stats", "GET /v1/stats"])
     }
 
+    @Test func `numbers that no daemon says are shown and end nothing`() async throws {
+        let odd = Self.stats.replacing("34.4", with: "1e300").replacing("0.8,", with: "-1e300,")
+        let page = try await Desk(.reply(200, odd)).client.status()
+        #expect(page.contains("1 dying, the oldest for 1.6666666666666668e+298 min"))
+        #expect(page.contains("100 acquires, -1e+302 % from memory"))
+    }
+
     @Test func `a listing follows the cursor and becomes one table`() async throws {
         let desk = Desk(.page(["ann", "ben"], cursor: "ben:p"), .page(["carol-with-a-long-name"]))
         try await desk.client.list { desk.show($0) }
