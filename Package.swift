@@ -175,8 +175,8 @@ let package = Package(
             name: "FuzzTests",
             dependencies: [
                 "ControlAPI", coreMetrics, "CurlTransport", "DaemonConfiguration", "E2BProvider", "HTTPServer",
-                httpTypes, "MetricsAdapter", "OperatorClient", "PrometheusClient", "RedisClient", "RedisLeaseStore",
-                "SandboxCore", "TestSupport",
+                httpTypes, "ManagerMetrics", "MetricsAdapter", "OperatorClient", "PrometheusClient", "RedisClient",
+                "RedisLeaseStore", "SandboxCore", "TestSupport",
             ],
             swiftSettings: strict
         ),

@@ -1,22 +1,13 @@
 #!/usr/bin/env bash
-<<<<<<< HEAD
 # The long proofs of this project: a simulation of a million steps, a storm, rolling restarts, outages, a million leases
-# that come and go, every alert drilled, healthy load without an alert, and every small way in which an alert's rule or
-# the core can be broken. Two hours, and the time to build.
-=======
-# The long proofs of this project: a storm, rolling restarts, outages, every alert drilled, healthy load without an
-# alert, and every fuzzer for a minute. Three quarters of an hour and the time to build.
->>>>>>> h/fuzz
+# that come and go, every alert drilled, healthy load without an alert, every small way in which an alert's rule or the
+# core can be broken, and every fuzzer for a minute. Two hours and a quarter, and the time to build.
 #
 #   scripts/proof.sh [--minutes N] [--seed N]
 #
 # --minutes: how long the storm and the healthy load take, 10 without it; rolling restarts take 2 minutes, and less if N
 # is less. --seed: what the storm is drawn from; the time of day without it.
-<<<<<<< HEAD
 # Prints its tables in Markdown at the end; the exit status is not zero if a proof failed. What is missing is installed
-=======
-# Prints tables in Markdown at the end; the exit status is not zero if a proof failed. What is missing is installed
->>>>>>> h/fuzz
 # and built first, as scripts/test.sh does it.
 set -euo pipefail
 
@@ -123,34 +114,15 @@ summed_up drills 1200 "$daemon" drill --all
 summed_up healthy $((storm + 120)) "$daemon" drill --healthy --minutes "$minutes"
 summed_up rule-mutants 3600 "$python" scripts/check-alerts-mutations.py
 summed_up core-mutants 5400 "$python" scripts/check-core-mutants.py
-
-# fuzz SECONDS: each target for so long.
-fuzz() {
-    printf '\n=== fuzz\n'
-    nice scripts/fuzz.sh --seconds "$1" --summary "$results/fuzz.md" >/dev/null &
-    proof_pid=$!
-    if ! wait "$proof_pid"; then
-        echo "=== fuzz: failed"
-        fuzz_failed=1
-    fi
-    proof_pid=
-}
-fuzz_failed=0
-fuzz 60
+summed_up fuzz 2400 scripts/fuzz.sh --seconds 60
 
 revision=$(git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 printf '\n## %s, revision %s, %s processors, seed %s\n\n' \
     "$(date -u '+%Y-%m-%d %H:%M UTC')" "$revision" "$(nproc)" "$seed"
 status=0
 "$python" scripts/proof_table.py "$results" || status=1
-for name in drills healthy soak rule-mutants core-mutants; do
+for name in drills healthy soak rule-mutants core-mutants fuzz; do
     printf '\n'
     cat "$results/$name.md" || summed_up_failed=1
 done
-<<<<<<< HEAD
 exit $((status || summed_up_failed))
-=======
-printf '\n'
-cat "$results/fuzz.md" || fuzz_failed=1
-exit $((status || drills_failed || fuzz_failed))
->>>>>>> h/fuzz
