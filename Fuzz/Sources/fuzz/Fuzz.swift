@@ -23,7 +23,8 @@ enum Fuzz {
     private static func check(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
         let violations = target?.check(Array(UnsafeBufferPointer(start: bytes, count: count))) ?? []
         if !violations.isEmpty {
-            fputs("violated: \(violations)\n", stderr)
+            print("violated: \(violations)")
+            fflush(nil)
             // libFuzzer writes the input into a file when the process ends itself like this.
             abort()
         }
