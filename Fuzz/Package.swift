@@ -54,7 +54,7 @@ let package = Package(
         library("CMicrohttpd"),
         .target(name: "CShims", path: "Product/CShims"),
         product("SandboxCore", [deque, heap, logging]),
-        product("PrometheusClient"),
+        product("PrometheusClient", ["CShims"]),
         product("MetricsAdapter", [coreMetrics, "PrometheusClient"]),
         product("ManagerMetrics", ["PrometheusClient", "SandboxCore"]),
         product("LoopThread"),
