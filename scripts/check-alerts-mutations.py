@@ -111,7 +111,7 @@ def passing(rules: Document, case: AlertTests, tried: list[Mutant | None]) -> li
             file.write_text(json.dumps(case.document | {"rule_files": [f"{number}.rules.yml"]}), encoding="utf-8")
             files.append(str(file))
         command = ["promtool", "test", "rules", *files]
-        result = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+        result = subprocess.run(command, capture_output=True, text=True, timeout=3600, check=False)
     # Failures go to stderr; on stdout each file is followed by SUCCESS, or by the next one.
     outcomes = re.findall(r"Unit Testing: +(\S+)((?:\n(?!Unit Testing).*)*)", result.stdout)
     if [file for file, _ in outcomes] != files:

@@ -55,7 +55,7 @@ def test_the_variables_offer_what_is_there(run: Run, board: str) -> None:
         if variable["type"] != "query":
             continue
         metric, label = re.fullmatch(r"label_values\((.+), (\w+)\)", variable["query"]).groups()
-        series = run.prometheus.query(run.resolve(f"group by ({label}) ({metric})"))
+        series = run.prometheus.query(run.resolve(f"group by ({label}) (last_over_time({metric}[10s]))"))
         offered[variable["name"]] = {found["metric"][label] for found in series}
     assert offered == {"job": {JOB}, "instance": {str(daemon.metrics) for daemon in run.daemons}}
 
