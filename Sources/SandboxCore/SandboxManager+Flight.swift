@@ -122,6 +122,8 @@ extension SandboxManager {
                 connected.sandbox.trafficAccessToken ?? lease.sandbox.trafficAccessToken
             let now = runtime.time.now()
             let remaining = connected.sandbox.remainingLife
+            // Told first: from the moment it is paused no longer, its time there looks idle to every other reaper (I7).
+            await tellUse(of: lease)
             let isRecorded = try await asked { () async throws(StoreError) in
                 try await store.setPaused(lease.key, epoch: lease.epoch, paused: false, remaining: remaining)
             }

@@ -1,4 +1,5 @@
 import Synchronization
+import StandIns
 import TestSupport
 import Testing
 

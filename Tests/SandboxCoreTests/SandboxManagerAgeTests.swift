@@ -99,6 +99,22 @@ import Testing
         #expect(try await world.manager.describe(try key()).expiresAt - first.createdAt == .seconds(3600))
     }
 
+    @Test func `I7 K5 a resumed sandbox does not look idle to another replica's reaper`()
+        async throws
+    {
+        let fleet = try await Fleet()
+        let key = try key()
+        let first = try await fleet.a.manager.acquire(key)
+        _ = try await fleet.a.manager.pause(key)
+        fleet.time.advance(by: .seconds(3600))
+        #expect(try await fleet.a.manager.acquire(key).sandbox.id == first.sandbox.id)
+        // The store offers an idle lease again after a while.
+        fleet.time.advance(by: .seconds(6))
+        #expect(await fleet.b.manager.round(.reaper) == .ok)
+        #expect(try await fleet.b.manager.describe(key).record.sandbox.id == first.sandbox.id)
+        #expect(fleet.provider.count(of: .kill) == 0)
+    }
+
     @Test func `K5 the same paused lease is paused to every replica's reaper, and resumed by any of them`() async throws
     {
         let world = World()
