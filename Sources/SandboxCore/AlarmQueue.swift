@@ -24,9 +24,9 @@ struct AlarmQueue {
 
     mutating func removeFirst() { remove(at: 0) }
 
-    /// Looks at the next two alarms: with one added for each call, half of all are void at most.
-    mutating func sweep(isVoid: (Alarm) -> Bool) {
-        for _ in 0..<2 where heap.count > 0 {
+    /// Looks at the next few alarms in turn. With two looks for each one that is added, half of all are void at most.
+    mutating func sweep(looks: Int, isVoid: (Alarm) -> Bool) {
+        for _ in 0..<looks where heap.count > 0 {
             if hand >= heap.count { hand = 0 }
             if isVoid(heap[hand]) { remove(at: hand) } else { hand += 1 }
         }

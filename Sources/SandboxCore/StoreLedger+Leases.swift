@@ -55,7 +55,8 @@ extension StoreLedger {
         leased.remove(kept.record.key)
         members.remove(kept.record.key)
         if kept.record.isPaused { pausedCount -= 1 } else { activeCount -= 1 }
-        sweepAlarms()
+        // More than are looked at for a new one: where leases end and none begins, the void ones go too.
+        sweepAlarms(looks: 4)
     }
 
     mutating func free(_ token: CreationToken) {
@@ -123,13 +124,13 @@ extension StoreLedger {
 
     mutating func arm(_ kept: Kept) {
         alarms.insert(AlarmQueue.Alarm(at: kept.due.at, key: kept.record.key, epoch: kept.record.epoch))
-        sweepAlarms()
+        sweepAlarms(looks: 2)
     }
 
     /// Alarms of ended leases do not stay until they ring (I6).
-    private mutating func sweepAlarms() {
+    private mutating func sweepAlarms(looks: Int) {
         let holdings = holdings
-        alarms.sweep { alarm in
+        alarms.sweep(looks: looks) { alarm in
             guard case .lease(let kept) = holdings[alarm.key] else { return true }
             return kept.record.epoch != alarm.epoch
         }

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from daemon import Daemon, sandbox_path
@@ -62,14 +62,17 @@ class Soak:
         for project in ("one", "two"):
             assert daemon.acquire("greedy", project).status == 201
 
-    def run(self, cycles: int, samples: int) -> list[Reading]:
-        """So many cycles, and a reading after each of so many equal parts."""
-        readings = []
+    def run(self, cycles: int, samples: int, show: Callable[[str], None]) -> list[Reading]:
+        """So many cycles, and a reading after each of so many equal parts, shown as a row of a table."""
+        readings: list[Reading] = []
+        for line in HEADING:
+            show(line)
         with Pump(self._daemon.api, connections=256) as pump:
             for _ in range(samples):
                 for _ in range(cycles // samples // BATCH):
                     self._batch(pump)
                 readings.append(self._reading())
+                show(readings[-1].row())
         return readings
 
     def _batch(self, pump: Pump) -> None:
