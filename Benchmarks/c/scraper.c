@@ -44,7 +44,8 @@ static int read_page(int client) {
 
 int main(int count, char **arguments) {
     if (count != 4) return 64;
-    sigaction(SIGTERM, &(struct sigaction){.sa_handler = end}, NULL);
+    // A page that is being read is read to its end; only the pause between pages is cut short.
+    sigaction(SIGTERM, &(struct sigaction){.sa_handler = end, .sa_flags = SA_RESTART}, NULL);
     int client = socket(AF_INET, SOCK_STREAM, 0);
     struct sockaddr_in address = {
         .sin_family = AF_INET,

@@ -74,9 +74,16 @@ public protocol TimeSource: Sendable {
     func wallNow() -> WallTime
     /// Waits until `deadline`; returns early, without an error, when the task is cancelled.
     func sleep(until deadline: MonotonicInstant) async
+    /// Calls `action` at `deadline`, unless the handle is cancelled before; `nil` from a clock that only tasks wait for.
+    ///
+    /// `action` may be called on any thread, and must be quick.
+    func alarm(at deadline: MonotonicInstant, _ action: @escaping @Sendable () -> Void) -> SpawnedTask?
 }
 
 extension TimeSource {
+    /// `nil`: a task sleeps instead.
+    public func alarm(at deadline: MonotonicInstant, _ action: @escaping @Sendable () -> Void) -> SpawnedTask? { nil }
+
     /// Waits for `duration`; returns early, without an error, when the task is cancelled.
     public func sleep(for duration: Duration) async {
         await sleep(until: now() + duration)

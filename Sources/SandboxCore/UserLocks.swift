@@ -146,12 +146,7 @@ final class UserLocks<Outcome: Sendable>: Sendable {
     }
 
     private func wait(_ key: LeaseKey, _ ticket: Ticket, until deadline: MonotonicInstant) async -> Signal {
-        let timer = runtime.spawner.spawn("user lock deadline") { [runtime] in
-            await runtime.time.sleep(until: deadline)
-            // Cancelled means that the wait is over; the ticket may be the starter of a flight by now.
-            guard !Task.isCancelled else { return }
-            self.giveUp(key, ticket, .timedOut)
-        }
+        let timer = runtime.alarm("user lock deadline", at: deadline) { self.giveUp(key, ticket, .timedOut) }
         defer { timer.cancel() }
         return await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in

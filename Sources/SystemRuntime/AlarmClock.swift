@@ -3,7 +3,7 @@ internal import Glibc
 internal import HeapModule
 internal import SandboxCore
 
-/// Wakes sleeping tasks at their deadlines, and forgets at once those that are cancelled.
+/// Wakes sleeping tasks and calls functions at their deadlines, and forgets at once what is cancelled.
 ///
 /// `Task.sleep` would do but for its memory: a cancelled one is kept until the deadline it no longer waits for. Nearly
 /// all of our sleeps are time limits that are cancelled within milliseconds and were meant to last a minute and more;
@@ -29,7 +29,8 @@ final class AlarmClock: @unchecked Sendable {
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private let changed = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
     private var lastID: UInt64 = 0
-    private var sleepers: [UInt64: CheckedContinuation<Void, Never>] = [:]
+    /// What is done when the time has come.
+    private var sleepers: [UInt64: @Sendable () -> Void] = [:]
     private var alarms = Heap<Alarm>()
     /// Alarms whose sleeper is gone.
     private var abandoned = 0
@@ -69,25 +70,38 @@ final class AlarmClock: @unchecked Sendable {
         }
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
-                set(Alarm(deadline: deadline, id: id), continuation)
+                locked { set(Alarm(deadline: deadline, id: id)) { continuation.resume() } }
                 // Cancelled before there was anything to cancel: the handler below came too early and found nothing.
-                if Task.isCancelled { wake(id) }
+                if Task.isCancelled { remove(id)?() }
             }
         } onCancel: {
-            wake(id)
+            remove(id)?()
         }
     }
 
-    private func set(_ alarm: Alarm, _ continuation: CheckedContinuation<Void, Never>) {
+    /// Calls `action` at `deadline`, on this clock's thread, which it must not keep.
+    ///
+    /// - Returns: The number to `forget`.
+    func call(at deadline: MonotonicInstant, _ action: @escaping @Sendable () -> Void) -> UInt64 {
         locked {
-            sleepers[alarm.id] = continuation
-            alarms.insert(alarm)
-            if alarms.min?.id == alarm.id { pthread_cond_signal(changed) }
+            lastID += 1
+            set(Alarm(deadline: deadline, id: lastID), action)
+            return lastID
         }
     }
 
-    private func wake(_ id: UInt64) {
-        let sleeper = locked { () -> CheckedContinuation<Void, Never>? in
+    /// Does not call the function of that number any more, if it has not begun to.
+    func forget(_ id: UInt64) { _ = remove(id) }
+
+    /// With the mutex locked.
+    private func set(_ alarm: Alarm, _ action: @escaping @Sendable () -> Void) {
+        sleepers[alarm.id] = action
+        alarms.insert(alarm)
+        if alarms.min?.id == alarm.id { pthread_cond_signal(changed) }
+    }
+
+    private func remove(_ id: UInt64) -> (@Sendable () -> Void)? {
+        locked {
             guard let sleeper = sleepers.removeValue(forKey: id) else { return nil }
             abandoned += 1
             if abandoned >= Self.clearance, abandoned > sleepers.count {
@@ -96,7 +110,6 @@ final class AlarmClock: @unchecked Sendable {
             }
             return sleeper
         }
-        sleeper?.resume()
     }
 
     // MARK: The thread
@@ -104,16 +117,16 @@ final class AlarmClock: @unchecked Sendable {
     private func run() -> Never {
         while true {
             // Outside the lock: a resumed task may run at once and come back.
-            for sleeper in locked(nextDue) { sleeper.resume() }
+            for sleeper in locked(nextDue) { sleeper() }
         }
     }
 
     /// Waits until alarms are due; their sleepers, which are no longer kept. With the mutex locked.
-    private func nextDue() -> [CheckedContinuation<Void, Never>] {
+    private func nextDue() -> [@Sendable () -> Void] {
         let clock = SystemTime()
         while true {
             let now = clock.now()
-            var due: [CheckedContinuation<Void, Never>] = []
+            var due: [@Sendable () -> Void] = []
             while let first = alarms.min, first.deadline <= now {
                 alarms.removeMin()
                 if let sleeper = sleepers.removeValue(forKey: first.id) { due.append(sleeper) } else { abandoned -= 1 }

@@ -34,6 +34,6 @@ public struct HeapTrim: Sendable {
 
     /// Reads the live heap, and gives free memory back if that is due.
     public mutating func look() {
-        if isDue(inUse: Int(cshims_heap_used_bytes())) { cshims_heap_trim() }
+        if isDue(inUse: Int(cshims_heap().used)) { cshims_heap_trim() }
     }
 }

@@ -16,11 +16,18 @@ public final class SystemSpawner: TaskSpawner {
     @discardableResult
     public func spawn(_ name: String, _ operation: @escaping @Sendable () async -> Void) -> SpawnedTask {
         live.wrappingAdd(1, ordering: .relaxed)
-        // The one place of the program that starts unstructured tasks.
-        let task = Task(name: name, executorPreference: executor) { [self] in
+        let work: @Sendable () async -> Void = { [self] in
             await operation()
             live.wrappingSubtract(1, ordering: .relaxed)
         }
+        // The one place of the program that starts unstructured tasks. A preference of `nil` is still one, which is
+        // looked up at every turn: a twentieth of an acquire with a probe.
+        let task =
+            if let executor {
+                Task(name: name, executorPreference: executor) { await work() }
+            } else {
+                Task(name: name) { await work() }
+            }
         return SpawnedTask { task.cancel() }
     }
 }

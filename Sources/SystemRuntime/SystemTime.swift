@@ -19,6 +19,12 @@ public struct SystemTime: TimeSource {
         await AlarmClock.shared.sleep(until: deadline)
     }
 
+    /// Calls `action` on the alarm clock's thread.
+    public func alarm(at deadline: MonotonicInstant, _ action: @escaping @Sendable () -> Void) -> SpawnedTask? {
+        let id = AlarmClock.shared.call(at: deadline, action)
+        return SpawnedTask { AlarmClock.shared.forget(id) }
+    }
+
     private func read(_ clock: clockid_t) -> Duration {
         var time = timespec()
         // Both clocks always exist: the call cannot fail.
