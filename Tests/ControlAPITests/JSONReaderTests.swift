@@ -67,11 +67,21 @@ import Testing
             for _ in 0..<Int.random(in: 1...3, using: &random) {
                 bytes[Int.random(in: bytes.indices, using: &random)] = UInt8.random(in: 0...255, using: &random)
             }
-            guard let value = try? JSONReader.read(bytes) else { continue }
+            // The other reader refuses numbers that it cannot represent, which is no question of the grammar.
+            guard let value = try? JSONReader.read(bytes), !Self.hasInfinity(value) else { continue }
             // Whatever is let pass is also JSON to another reader.
             #expect(throws: Never.self, "seed \(seed): \(value)") {
                 try JSONSerialization.jsonObject(with: Data(bytes), options: [.fragmentsAllowed])
             }
+        }
+    }
+
+    private static func hasInfinity(_ value: JSONValue) -> Bool {
+        switch value {
+        case .number(let number): number.isInfinite
+        case .list(let elements): elements.contains(where: hasInfinity)
+        case .object(let members): members.values.contains(where: hasInfinity)
+        case .null, .flag, .text: false
         }
     }
 

@@ -1,3 +1,4 @@
+import StandIns
 import Synchronization
 import StandIns
 import TestSupport

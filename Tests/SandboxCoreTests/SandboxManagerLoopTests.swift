@@ -333,7 +333,8 @@ import Testing
         }
         store.open(.dueLeases, .before)
         #expect(try await round.value.get() == .ok)
+        #expect(await world.spawner.idle())
         #expect(manager.acquireIfFresh(key) != nil && world.provider.live[grant.sandbox.id] != nil)
-        #expect(world.provider.count(of: .kill) == 0)
+        #expect(world.provider.count(of: .kill) == 0 && world.store.usage().active == 1)
     }
 }
