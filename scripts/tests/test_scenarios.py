@@ -19,7 +19,8 @@ def rows() -> list[tuple[str, str, list[tuple[str, str]]]]:
 
 def names(file: str) -> set[str]:
     """The tests in files of that name."""
-    text = "\n".join(path.read_text() for path in (PROJECT / "Tests").rglob(file))
+    folders = (PROJECT / "Tests", PROJECT / "scripts" / "tests")
+    text = "\n".join(path.read_text() for folder in folders for path in folder.rglob(file))
     return set(re.findall(r"\bfunc `([^`]+)`", text)) | set(re.findall(r"^(?:async )?def (test_\w+)", text, re.MULTILINE))
 
 
