@@ -27,6 +27,8 @@ let package = Package(
         .library(name: "MetricsAdapter", targets: ["MetricsAdapter"]),
         // For the benchmarks, which are a package of their own.
         .library(name: "RedisClient", targets: ["RedisClient"]),
+        .library(name: "SandboxCore", targets: ["SandboxCore"]),
+        .library(name: "SystemRuntime", targets: ["SystemRuntime"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),

@@ -18,6 +18,14 @@ let package = Package(
         // Counts what malloc is asked for: linked into a program, or put before one with LD_PRELOAD.
         .target(name: "CAllocations", cSettings: [.define("_GNU_SOURCE"), .treatAllWarnings(as: .error)]),
         .executableTarget(
+            name: "growth-benchmark",
+            dependencies: [
+                .product(name: "SandboxCore", package: "sandbox-manager"),
+                .product(name: "SystemRuntime", package: "sandbox-manager"),
+            ],
+            swiftSettings: strict
+        ),
+        .executableTarget(
             name: "metrics-benchmark",
             dependencies: ["CAllocations", .product(name: "PrometheusClient", package: "sandbox-manager")],
             swiftSettings: strict
