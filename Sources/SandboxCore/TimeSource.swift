@@ -29,30 +29,28 @@ public struct MonotonicInstant: Hashable, Comparable, Sendable {
 /// A point in civil time, shared with other processes: an expiry at a provider, a creation date.
 ///
 /// Never used to decide idleness or age inside one process: a clock step would evict everyone or no one (T13).
-/// Counted in whole nanoseconds, as ``MonotonicInstant`` is.
+/// Counted in whole microseconds, the unit that a shared store counts in: nanoseconds in as much room end in 2262.
 public struct WallTime: Hashable, Comparable, Sendable {
-    private let nanoseconds: Int64
+    /// Whole microseconds since 1970 began.
+    public let microseconds: Int64
 
-    /// A point `sinceEpoch` after 1970 began; fractions of a nanosecond are cut off.
-    public init(sinceEpoch: Duration) { nanoseconds = sinceEpoch.wholeNanoseconds }
+    /// A point `sinceEpoch` after 1970 began; fractions of a microsecond are cut off.
+    public init(sinceEpoch: Duration) { microseconds = sinceEpoch.wholeMicroseconds }
 
-    private init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
+    private init(microseconds: Int64) { self.microseconds = microseconds }
 
     /// The time since 1970-01-01T00:00:00Z, without leap seconds.
-    public var sinceEpoch: Duration { .nanoseconds(nanoseconds) }
-
-    /// Whole microseconds since 1970 began.
-    public var microseconds: Int64 { nanoseconds / 1000 }
+    public var sinceEpoch: Duration { .microseconds(microseconds) }
 
     /// Orders by time.
-    public static func < (left: Self, right: Self) -> Bool { left.nanoseconds < right.nanoseconds }
-    /// The point `duration` later; the end of time, in 2262, if that is later still.
+    public static func < (left: Self, right: Self) -> Bool { left.microseconds < right.microseconds }
+    /// The point `duration` later; the end of time, far beyond all calendars, if that is later still.
     public static func + (time: Self, duration: Duration) -> Self {
-        Self(nanoseconds: time.nanoseconds.addingClamped(duration.wholeNanoseconds))
+        Self(microseconds: time.microseconds.addingClamped(duration.wholeMicroseconds))
     }
     /// The point `duration` earlier.
     public static func - (time: Self, duration: Duration) -> Self {
-        Self(nanoseconds: time.nanoseconds.addingClamped((.zero - duration).wholeNanoseconds))
+        Self(microseconds: time.microseconds.addingClamped((.zero - duration).wholeMicroseconds))
     }
     /// The time from `right` to `left`.
     public static func - (left: Self, right: Self) -> Duration { left.sinceEpoch - right.sinceEpoch }
@@ -154,10 +152,16 @@ extension Duration {
 
     /// The duration in whole nanoseconds, towards zero; the nearest number that there is, if it is longer than three
     /// centuries.
-    var wholeNanoseconds: Int64 {
+    var wholeNanoseconds: Int64 { whole(perSecond: 1_000_000_000) }
+
+    /// The duration in whole microseconds, towards zero; the nearest number that there is, if it is longer than that.
+    var wholeMicroseconds: Int64 { whole(perSecond: 1_000_000) }
+
+    private func whole(perSecond: Int64) -> Int64 {
         let (seconds, attoseconds) = components
-        let (whole, isTooLarge) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
-        return isTooLarge ? (seconds > 0 ? .max : .min) : whole.addingClamped(attoseconds / 1_000_000_000)
+        let (whole, isTooLarge) = seconds.multipliedReportingOverflow(by: perSecond)
+        let fraction = attoseconds / (1_000_000_000_000_000_000 / perSecond)
+        return isTooLarge ? (seconds > 0 ? .max : .min) : whole.addingClamped(fraction)
     }
 
     /// The duration in whole seconds, rounded up; at least 1. What `Retry-After` carries.
