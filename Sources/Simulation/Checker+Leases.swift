@@ -118,18 +118,24 @@ extension Checker {
         _ books: MemoryLeaseStore,
         _ book: inout KeyBook
     ) {
-        defer { book.lost = nil }
         checkUniqueness(of: held, key, after: call, books)
-        guard call == "commit" || call == "embedded", let lost = book.lost, lost.sandbox != held.sandbox,
-            let machine = world.cloud.machines[lost.sandbox], machine.isAlive
-        else { return }
-        // Epochs follow civil clocks: where one process follows another whose clock was ahead, an older sandbox may look
-        // like the newer one. Only without a shared store, whose clock is one.
-        if world.scenario.store == .embedded, let other = world.cloud.machines[held.sandbox],
-            other.labels.epoch > machine.labels.epoch
-        {
+        guard let lost = book.lost else { return }
+        guard lost.sandbox != held.sandbox else {
+            book.lost = nil
             return
         }
+        guard let made = world.cloud.machines[held.sandbox] else { return }
+        guard made.born >= lost.endedAt ?? 0 || made.labels.key.isWarm else {
+            // An old commit that is told again: the higher epoch wins as soon as the replica that knows it is back. Without
+            // a shared store epochs follow the civil clocks of the processes: where one was ahead, an older sandbox looks
+            // like the newer one, and the other is an orphan from then on.
+            let epoch = world.cloud.machines[lost.sandbox]?.labels.epoch
+            if world.scenario.store == .embedded, epoch.map({ $0 < made.labels.epoch }) ?? true { book.lost = nil }
+            return
+        }
+        book.lost = nil
+        guard call == "commit" || call == "embedded", let machine = world.cloud.machines[lost.sandbox], machine.isAlive
+        else { return }
         // Documented: what the provider does not list yet when the books are lost, nobody can find.
         guard machine.listedFrom <= lost.endedAt ?? now else { return }
         // Documented: a sandbox from the warm pool does not name its user, so without its record nobody knows whose it

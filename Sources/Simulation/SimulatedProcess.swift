@@ -72,6 +72,22 @@ final class SimulatedProcess: TimeSource, TaskSpawner, @unchecked Sendable {
         }
     }
 
+    func alarm(at deadline: MonotonicInstant, _ action: @escaping @Sendable () -> Void) -> SpawnedTask? {
+        let ringing = Ringing()
+        let set = timeline.at(deadline.sinceZero.nanoseconds - zero) {
+            self.reach { if !ringing.isCancelled { action() } }
+        }
+        return SpawnedTask {
+            ringing.isCancelled = true
+            set.cancel()
+        }
+    }
+
+    /// An alarm that rang while the process stood still can be cancelled yet. Confined to the simulation's thread.
+    private final class Ringing: @unchecked Sendable {
+        var isCancelled = false
+    }
+
     /// Whether somebody sleeps over and over and no time passes: they would hold up the simulation for ever.
     private func isSpinning() -> Bool {
         if lastSleep != timeline.now { (lastSleep, sleeps) = (timeline.now, 0) }

@@ -4,8 +4,8 @@ internal import HeapModule
 ///
 /// Confined to the simulation's thread.
 final class Timeline: @unchecked Sendable {
-    /// Something that will happen.
-    final class Alarm: Comparable {
+    /// Something that will happen. Confined to the simulation's thread.
+    final class Alarm: Comparable, @unchecked Sendable {
         let at: Int64
         /// Of two at one instant the one that was set first is first.
         private let order: UInt64

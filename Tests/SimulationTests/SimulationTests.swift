@@ -5,10 +5,12 @@ import Testing
 /// The simulation is a program of its own, as its executor is the whole process': docs/SIMULATION.md.
 @Suite(.timeLimit(.minutes(3)), .serialized) struct SimulationTests {
     /// Found something once, or cover much: each stays.
-    private static let known: [UInt64] = [2, 20, 34, 41, 120, 146, 156, 177, 179, 183, 185, 212]
+    private static let known: [UInt64] = [
+        2, 20, 120, 156, 179, 185, 1090, 1136, 1166, 3279, 238_403_349, 485_584_603,
+    ]
 
     @Test(arguments: known) func `a known seed breaks no invariant`(seed: UInt64) async throws {
-        let run = try await Simulator.run("--seed", "\(seed)", "--steps", "8000")
+        let run = try await Simulator.run("--seed", "\(seed)", "--steps", "20000")
         #expect(run.status == 0, "\(run.output)")
     }
 
@@ -16,7 +18,7 @@ import Testing
         // The failing seed and how to repeat it stand in the output.
         let run = try await Simulator.run("--fresh", "6", "--steps", "8000")
         #expect(run.status == 0, "\(run.output)")
-        #expect(run.output.contains("runs=6 failed=0"))
+        #expect(run.output.contains("runs=6 ") && run.output.contains(" failed=0 "))
     }
 
     @Test func `one seed gives one history, byte for byte, also while the processor is busy`() async throws {
@@ -26,7 +28,7 @@ import Testing
         async let third = Simulator.run(arguments)
         async let other = Simulator.run("--seed", "8", "--steps", "5000", "--trace")
         let repeated = try await [second, third]
-        #expect(first.status == 0 && first.history.count > 20_000)
+        #expect(first.status == 0 && first.history.split(separator: "\n").count > 200)
         #expect(repeated.allSatisfy { $0.history == first.history })
         #expect(try await other.history != first.history, "another seed is another history")
     }
