@@ -13,7 +13,10 @@ let strict: [SwiftSetting] = [
 // A package of its own, so that building the daemon does not build what only measures.
 let package = Package(
     name: "benchmarks",
-    dependencies: [.package(name: "sandbox-manager", path: "..")],
+    dependencies: [
+        .package(name: "sandbox-manager", path: ".."),
+        .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
+    ],
     targets: [
         // Counts what malloc is asked for: linked into a program, or put before one with LD_PRELOAD.
         .target(name: "CAllocations", cSettings: [.define("_GNU_SOURCE"), .treatAllWarnings(as: .error)]),
@@ -22,6 +25,7 @@ let package = Package(
             dependencies: [
                 .product(name: "SandboxCore", package: "sandbox-manager"),
                 .product(name: "SystemRuntime", package: "sandbox-manager"),
+                .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict
         ),
