@@ -21,7 +21,7 @@ ROWS = [HOT, ASYNC, SCRAPE]
 
 
 def measure(bench: Bench) -> Iterator[Result]:
-    for row, window in ((HOT, "30"), (ASYNC, "0")):
+    for row, window in ((HOT, "600"), (ASYNC, "0")):
         counts = bench.folder / row.name
         daemon = start(bench, counts, window)
         lease_keys(daemon, KEYS)

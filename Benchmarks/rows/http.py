@@ -18,7 +18,9 @@ ASYNC = Row(
 )
 ROWS = [HOT, HOT_P99, CROWD, ASYNC]
 
-LIMITS = {"LIMITS_TOTAL": "10000", "LEASE_MAX_AGE_SECONDS": "86400"}
+LIMITS = {"LIMITS_TOTAL": "10000", "LEASE_MAX_AGE_SECONDS": "86400", "LEASE_IDLE_TIMEOUT_SECONDS": "3600"}
+# A lease stays fresh on a machine that is busy for a minute between two loads.
+LIMITS["HEALTH_FRESH_WINDOW_SECONDS"] = "600"
 
 
 def lease_keys(daemon: Daemon, count: int) -> int:
