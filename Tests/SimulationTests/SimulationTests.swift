@@ -22,11 +22,11 @@ import Testing
     }
 
     @Test func `one seed gives one history, byte for byte, also while the processor is busy`() async throws {
-        let arguments = ["--seed", "7", "--steps", "5000", "--trace"]
+        let arguments = ["--seed", "7", "--steps", "20000", "--trace"]
         let first = try await Simulator.run(arguments)
         async let second = Simulator.run(arguments)
         async let third = Simulator.run(arguments)
-        async let other = Simulator.run("--seed", "8", "--steps", "5000", "--trace")
+        async let other = Simulator.run("--seed", "8", "--steps", "20000", "--trace")
         let repeated = try await [second, third]
         #expect(first.status == 0 && first.history.split(separator: "\n").count > 200)
         #expect(repeated.allSatisfy { $0.history == first.history })
