@@ -19,6 +19,11 @@ extension LeaseTable {
         watched[key] = watch.watchers > 0 ? watch : nil
     }
 
+    /// The only watcher is about to read the store, which knows of every ending heard until now.
+    mutating func readsAnew(_ key: LeaseKey) {
+        if watched[key]?.watchers == 1 { watched[key]?.endedUpTo = nil }
+    }
+
     /// Another replica ended or changed the key's leases up to `epoch`.
     mutating func ended(_ key: LeaseKey, upTo epoch: Epoch) {
         if let lease = leases[key], lease.epoch <= epoch { remove(key, epoch: lease.epoch) }

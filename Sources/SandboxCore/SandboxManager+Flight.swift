@@ -15,6 +15,7 @@ extension SandboxManager {
         table.withLock { $0.watch(key) }
         defer { table.withLock { $0.unwatch(key) } }
         if let grant = try await grantFromMemory(key, ticket) { return grant }
+        table.withLock { $0.readsAnew(key) }
         if let grant = try await grantFromStore(key, ticket) { return grant }
         if !isKnowledgeComplete {
             try await lookUpAtProvider(key)
@@ -52,7 +53,7 @@ extension SandboxManager {
             try await end(lease, .expired)
             return nil
         }
-        if lease.isPaused { return grant(try await connect(lease), .verified) }
+        if lease.isPaused { return try await connect(lease).map { grant($0, .verified) } }
         return try await verify(lease).map { grant($0, .verified) }
     }
 
@@ -108,7 +109,9 @@ extension SandboxManager {
     }
 
     /// Attaches to a paused sandbox with an explicit life (T7).
-    func connect(_ lease: Lease) async throws(ManagerError) -> Lease {
+    ///
+    /// - Returns: The lease; `nil` if the store holds it, but the word of another replica dropped this copy meanwhile.
+    func connect(_ lease: Lease) async throws(ManagerError) -> Lease? {
         let life = life(of: lease)
         let outcome = await phase(.connect) {
             await Result.catching { () async throws(ProviderError) in
@@ -128,7 +131,7 @@ extension SandboxManager {
                 try await store.setPaused(lease.key, epoch: lease.epoch, paused: false, remaining: remaining)
             }
             let current = table.withLock { $0.connected(lease.key, epoch: lease.epoch, connected, now: now) }
-            guard isRecorded, let current else {
+            guard isRecorded else {
                 drop(lease)
                 throw .staleEpoch
             }

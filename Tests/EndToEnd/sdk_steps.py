@@ -3,6 +3,7 @@
 import asyncio
 import importlib.metadata
 import json
+import os
 import sys
 
 from e2b import AsyncSandbox, Sandbox
@@ -107,4 +108,6 @@ def use(sandbox_id=None):
 
 
 if __name__ == "__main__":
-    print(json.dumps(globals()[sys.argv[1]]()))
+    print(json.dumps(globals()[sys.argv[1]]()), flush=True)
+    # Not through the interpreter's end: threads of an SDK's HTTP client that outlive it crash there now and then.
+    os._exit(0)

@@ -65,6 +65,22 @@ struct FailoverLeaseStoreTests {
         #expect(try await fleet.b.manager.acquire(try key()).source == .reconnected)
     }
 
+    @Test func `K5: who resumes what another replica has just resumed gets it all the same`() async throws {
+        let fleet = try await Fleet()
+        let first = try await fleet.a.manager.acquire(try key())
+        _ = try await fleet.a.manager.pause(try key())
+        fleet.provider.hold(.connect)
+        let (manager, key) = (fleet.a.manager, try key())
+        let resuming = Task { try await manager.acquire(key) }
+        let call = await fleet.provider.nextHeld(.connect)
+        fleet.provider.unhold(.connect)
+        // Its word drops the first replica's copy, whose own call is still under way.
+        #expect(try await fleet.b.manager.acquire(key).sandbox.id == first.sandbox.id)
+        call?.resume()
+        let grant = try await resuming.value
+        #expect(grant.sandbox.id == first.sandbox.id && grant.epoch == first.epoch)
+    }
+
     @Test func `I7: a lease whose life one replica extended is not ended by another's older copy`() async throws {
         let fleet = try await Fleet()
         let first = try await fleet.a.manager.acquire(try key())
