@@ -283,7 +283,9 @@ extension SandboxManager {
     }
 
     /// Calls the provider; its failure becomes the manager's.
-    func called<Value>(_ call: () async throws(ProviderError) -> Value) async throws(ManagerError) -> Value {
+    nonisolated func called<Value>(
+        _ call: () async throws(ProviderError) -> Value
+    ) async throws(ManagerError) -> Value {
         do throws(ProviderError) {
             return try await call()
         } catch {
@@ -292,7 +294,9 @@ extension SandboxManager {
     }
 
     /// Asks the store; its failure becomes the manager's.
-    func asked<Value>(_ question: () async throws(StoreError) -> Value) async throws(ManagerError) -> Value {
+    nonisolated func asked<Value>(
+        _ question: () async throws(StoreError) -> Value
+    ) async throws(ManagerError) -> Value {
         do throws(StoreError) {
             return try await question()
         } catch {

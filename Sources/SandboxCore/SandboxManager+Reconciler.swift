@@ -74,7 +74,10 @@ extension SandboxManager {
     }
 
     /// Lists the provider, then looks every sandbox up in the books, and every lease in the listing.
-    func compare() async throws(ManagerError) -> Comparison {
+    ///
+    /// Not on the actor: with many leases it takes a second, and every acquire that is not hot needs a turn there.
+    @concurrent
+    nonisolated func compare() async throws(ManagerError) -> Comparison {
         // Before the listing: what is lost after this is not in its account.
         let edition = store.edition
         let began = runtime.time.now()
@@ -112,7 +115,7 @@ extension SandboxManager {
         return comparison
     }
 
-    private func unaccounted(_ listed: [SandboxInfo]) async throws(ManagerError) -> Set<SandboxID> {
+    private nonisolated func unaccounted(_ listed: [SandboxInfo]) async throws(ManagerError) -> Set<SandboxID> {
         let all = listed.compactMap { info in
             info.labels.map { ListedSandbox(id: info.sandbox.id, token: $0.token, key: $0.key) }
         }
@@ -124,7 +127,7 @@ extension SandboxManager {
         return strays
     }
 
-    private func leases(of user: String?) async throws(ManagerError) -> [LeaseRecord] {
+    private nonisolated func leases(of user: String?) async throws(ManagerError) -> [LeaseRecord] {
         var leases: [LeaseRecord] = []
         var cursor: String?
         repeat {

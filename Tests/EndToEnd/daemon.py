@@ -25,7 +25,7 @@ from wire import Address, Reply, fetch
 PREFIX = "SANDBOX_MANAGER_"
 # Names that users know without the prefix, and those that are not the daemon's own.
 UNPREFIXED = {"PATH", "REDIS_URL", "E2B_API_KEY", "E2B_API_URL", "E2B_SANDBOX_URL", "BUILD_REVISION"}
-UNPREFIXED |= {"LD_PRELOAD", "ALLOCATIONS_FILE"}
+UNPREFIXED |= {"LD_PRELOAD", "ALLOCATIONS_FILE", "GLIBC_TUNABLES"}
 DEFAULTS = {
     "API_LISTEN": "127.0.0.1:0",
     "METRICS_LISTEN": "127.0.0.1:0",

@@ -16,6 +16,10 @@ from soak import BATCH, HUNG_UP, SERVED, Soak, expected
 CYCLES = int(os.environ.get("SANDBOX_MANAGER_TEST_SOAK_CYCLES", "100000"))
 SAMPLES = 10 if CYCLES >= 1_000_000 else 5
 GROWTH = 1.02
+# The end of the heap goes back to the kernel and comes again: a mebibyte or two, which are less of a long run's noise.
+RESIDENT_GROWTH = 1.02 if CYCLES >= 1_000_000 else 1.05
+# What malloc keeps for each thread it counts as in use; how much that is depends on what ran on which thread.
+EXACT = {"GLIBC_TUNABLES": "glibc.malloc.tcache_count=0"}
 
 
 @pytest.mark.alone
@@ -23,7 +27,7 @@ GROWTH = 1.02
 def test_L6_keys_that_come_and_go_a_tenth_with_a_failure_leave_nothing(start: Callable[..., Daemon]) -> None:
     # The two leases that fill a user's limit must outlast a slow soak, though nobody uses them.
     lasting = {"LEASE_IDLE_TIMEOUT_SECONDS": "80000", "LEASE_MAX_AGE_SECONDS": "86400"}
-    daemon = start({"LIMITS_PER_USER": "2", "LIMITS_TOTAL": "100000", "LOG_LEVEL": "notice"} | lasting)
+    daemon = start({"LIMITS_PER_USER": "2", "LIMITS_TOTAL": "100000", "LOG_LEVEL": "notice"} | lasting | EXACT)
     series = daemon.page().samples.keys()
     soak = Soak(daemon)
     readings = soak.run(CYCLES, SAMPLES, show)
@@ -41,8 +45,10 @@ def test_L6_keys_that_come_and_go_a_tenth_with_a_failure_leave_nothing(start: Ca
     assert page.samples.keys() == series and len(series) < 3000
     for one in readings:
         assert one.entries["leases"] == 2, one
-        # What is still there is a ring that is meant to be full, and the two leases.
-        assert sum(one.entries.values()) - one.entries["flight_recorder"] <= 6, one
+        # What is still there is a ring that is meant to be full, and the two leases; and what a comparison of books and
+        # provider saw at the moment of its death is watched until the next one.
+        passing = one.entries["flight_recorder"] + one.entries["orphans"]
+        assert sum(one.entries.values()) - passing <= 6, one
     second, last = readings[1], readings[-1]
     report(
         "soak",
@@ -52,7 +58,7 @@ def test_L6_keys_that_come_and_go_a_tenth_with_a_failure_leave_nothing(start: Ca
         resident=change(second.resident, last.resident),
     )
     assert last.live <= second.live * GROWTH, readings
-    assert last.resident <= second.resident * GROWTH, readings
+    assert last.resident <= second.resident * RESIDENT_GROWTH, readings
 
 
 def show(line: str) -> None:
