@@ -33,7 +33,8 @@ extension SandboxManager {
     func grantFromCreation(
         _ key: LeaseKey,
         _ options: AcquireOptions,
-        _ ticket: UserLockTable.Ticket
+        _ ticket: UserLockTable.Ticket,
+        lookedUpFor known: Books
     ) async throws(ManagerError) -> Grant {
         try await measured(.create) { () async throws(ManagerError) in
             let deadline = runtime.time.now() + configuration.requestDeadline
@@ -44,6 +45,7 @@ extension SandboxManager {
             )
             var reservation: Reservation?
             var isFirst = true
+            var books = known
             while true {
                 let held: Reservation
                 if let reservation {
@@ -53,7 +55,15 @@ extension SandboxManager {
                     guard !locks.isFenced(key, ticket) else { throw .staleEpoch }
                     try refuseWhenCreationsStopped(key)
                     switch try await reserve(key, until: deadline) {
-                    case .ours(let fresh): held = fresh
+                    case .ours(let fresh):
+                        // Other books than those that the key was looked up for: what they lack may run (I1).
+                        guard booksInForce == books else {
+                            try await abandon(key, fresh)
+                            books = booksInForce
+                            if let grant = try await lookUpAgain(key, ticket) { return grant }
+                            continue
+                        }
+                        held = fresh
                     case .leased(let record):
                         if let grant = try await reconnect(record, ticket) { return grant }
                         continue
@@ -99,6 +109,14 @@ extension SandboxManager {
                 await runtime.time.sleep(for: pause)
             }
         }
+    }
+
+    /// The store was lost, or went away or came back, while somebody waited for it or for another replica.
+    private func lookUpAgain(_ key: LeaseKey, _ ticket: UserLockTable.Ticket) async throws(ManagerError) -> Grant? {
+        try await lookUpAtProvider(key)
+        if let grant = try await grantFromStore(key, ticket) { return grant }
+        await waitForListing()
+        return nil
     }
 
     // MARK: Reserve

@@ -17,13 +17,14 @@ extension SandboxManager {
         if let grant = try await grantFromMemory(key, ticket) { return grant }
         table.withLock { $0.readsAnew(key) }
         if let grant = try await grantFromStore(key, ticket) { return grant }
+        let books = booksInForce
         if !isKnowledgeComplete {
             try await lookUpAtProvider(key)
             if let grant = try await grantFromStore(key, ticket) { return grant }
             await waitForListing()
         }
         if let grant = try await grantFromPool(key, options, ticket) { return grant }
-        return try await grantFromCreation(key, options, ticket)
+        return try await grantFromCreation(key, options, ticket, lookedUpFor: books)
     }
 
     // MARK: Memory

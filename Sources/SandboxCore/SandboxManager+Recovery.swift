@@ -14,6 +14,15 @@ extension SandboxManager {
         return store.mode == .memory ? hasRecovered.load(ordering: .acquiring) : store.isComplete
     }
 
+    /// Which books calls go to.
+    struct Books: Equatable {
+        var edition: BooksEdition
+        var mode: StoreMode
+    }
+
+    /// Right now. What was known of others says nothing of these.
+    var booksInForce: Books { Books(edition: store.edition, mode: store.mode) }
+
     /// Takes over everything of ours that the provider runs, whenever the books may lack something.
     func recover() async {
         var pause: Duration = .seconds(1)

@@ -148,6 +148,27 @@ struct FailoverRejoinTests {
         #expect(fleet.b.store.isComplete && fleet.server.isComplete)
     }
 
+    @Test func `I1: whoever waits for another replica when the store is lost looks at the provider before they create`()
+        async throws
+    {
+        let fleet = try await Fleet()
+        let key = try key()
+        let (a, b) = (fleet.a.manager, fleet.b.manager)
+        fleet.provider.hold(.create)
+        let first = Task { try await a.acquire(key) }
+        let call = await fleet.provider.nextHeld(.create)
+        fleet.provider.unhold(.create)
+        let second = Task { try await b.acquire(key) }
+        #expect(await fleet.time.sleeper(dueIn: .milliseconds(1) ... .milliseconds(20)))
+        await fleet.cut(fleet.a)
+        fleet.server.lose()
+        call?.resume()
+        let made = try await first.value
+        fleet.time.advance(by: .milliseconds(20))
+        #expect(try await second.value.sandbox.id == made.sandbox.id)
+        #expect(fleet.provider.count(of: .create) == 1)
+    }
+
     @Test func `I1: a creation under way when the store was lost is committed`() async throws {
         let fleet = try await Fleet(1)
         let grant = try await fleet.acquire(try key()) { fleet.server.lose() }.get()
