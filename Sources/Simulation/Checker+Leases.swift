@@ -125,7 +125,8 @@ extension Checker {
             return
         }
         guard let made = world.cloud.machines[held.sandbox] else { return }
-        guard made.born >= lost.endedAt ?? 0 || made.labels.key.isWarm else {
+        let ordered = world.cloud.sentAt[made.labels.token] ?? made.born
+        guard ordered >= lost.endedAt ?? 0 || made.labels.key.isWarm else {
             // An old commit that is told again: the higher epoch wins as soon as the replica that knows it is back. Without
             // a shared store epochs follow the civil clocks of the processes: where one was ahead, an older sandbox looks
             // like the newer one, and the other is an orphan from then on.

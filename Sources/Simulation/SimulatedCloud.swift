@@ -55,6 +55,9 @@ final class SimulatedCloud: @unchecked Sendable {
     /// Creates on their way, by token: how many may still take effect.
     private(set) var underWay: [CreationToken: Int] = [:]
 
+    /// When the creates were sent that have taken effect since, or may yet.
+    private(set) var sentAt: [CreationToken: Int64] = [:]
+
     /// What others want to know.
     var onBirth: (Machine) -> Void = { _ in }
     var onDeath: (Machine, _ cause: String) -> Void = { _, _ in }
@@ -203,7 +206,10 @@ final class SimulatedCloud: @unchecked Sendable {
         return machine.sickUntil > timeline.now ? .unhealthy("ill") : .alive
     }
 
-    func createSent(_ token: CreationToken) { underWay[token, default: 0] += 1 }
+    func createSent(_ token: CreationToken) {
+        underWay[token, default: 0] += 1
+        sentAt[token] = timeline.now
+    }
 
     func createArrived(_ token: CreationToken) {
         let rest = (underWay[token] ?? 1) - 1
