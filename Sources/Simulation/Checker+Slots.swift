@@ -94,6 +94,8 @@ extension Checker {
         guard isUnsettled, let books = world.books else { return }
         let everybodyIsThere = world.replicas.allSatisfy { replica in
             guard let shared = replica.life?.shared else { return true }
+            // Who has not noticed the loss yet, as one that stands still, may go on under a slot that was lost.
+            guard world.store.losses == 0 || replica.lastNotAttached >= world.store.lastLoss else { return false }
             return shared.store.breaker == .closed && shared.store.isComplete
         }
         let limits = world.scenario.configuration.limits
